@@ -1,0 +1,53 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+# `make demo` needs Python and pip only; `make test` also installs Debian packages that the tests use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: help demo test check bench venv lock format clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+# --without-pip and pip's own --python: works where Debian's python3-venv is not installed.
+$(BIN)/python:
+	$(PYTHON) -m venv --without-pip $(VENV)
+
+$(VENV)/run.stamp: locks/run.txt pyproject.toml | $(BIN)/python
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --require-hashes -r locks/run.txt
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/all.stamp: locks/all.txt $(VENV)/run.stamp
+	tests/debian-packages
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check --require-hashes --no-build-isolation -r locks/all.txt
+	touch $@
+
+venv: $(VENV)/all.stamp  ## make .venv with all that the rest needs
+
+demo: $(VENV)/run.stamp  ## a café of forty made-up members on simulated hardware; ARGS="--taps 12 --out out" runs by itself
+	$(BIN)/fikatap demo $(ARGS)
+
+check: $(VENV)/all.stamp  ## lint, format, types, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(VENV)/all.stamp  ## install what the tests need and run them all; ARGS="-k pcsc" picks
+	$(BIN)/pytest $(ARGS)
+
+bench: $(VENV)/all.stamp  ## print the figures as one JSON object
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+format: $(VENV)/all.stamp  ## put the code into the house's format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: $(VENV)/all.stamp  ## write the lock files anew from pyproject.toml
+	$(BIN)/python -m tests.lock
+
+clean:  ## take away what was made
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
