@@ -1,0 +1,1 @@
+"""The outside, behind interfaces: readers, printers, lights and sounders."""

@@ -1,0 +1,1 @@
+"""Lights of the zones and of the reader."""

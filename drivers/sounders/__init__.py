@@ -1,0 +1,1 @@
+"""Sounders: one sound for each answer."""

@@ -1,0 +1,210 @@
+"""The nouns of the café: members, visits, zones, introductions and the moment in which something happens."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NewType
+
+from msgspec import Struct
+
+CardId = NewType("CardId", str)
+"""A card's pseudonym: hex of HMAC-SHA-256 of the UID under the venue's key, never the UID itself."""
+MemberId = NewType("MemberId", str)
+"""A member's id as the venue's member list gives it."""
+VisitId = NewType("VisitId", str)
+"""Unique across terminals and restores: terminal, ledger incarnation, number."""
+JobId = NewType("JobId", str)
+"""Of a badge job; unique like a visit's id."""
+ZoneId = NewType("ZoneId", str)
+"""A zone's word in the configuration."""
+TopicId = NewType("TopicId", str)
+"""A topic's word in the vocabulary."""
+
+
+class Language(StrEnum):
+    """The languages that the terminal speaks, as BCP 47 tags."""
+
+    SV = "sv"
+    DA = "da"
+    NB = "nb"
+    EN = "en"
+
+
+class WallTime(Struct, frozen=True):
+    """A trusted wall-clock time, with the venue's own day and minute worked out beforehand.
+
+    `utc_ms` counts milliseconds since 1970 in UTC; `local_day` counts days since 1970-01-01 in the venue's time zone;
+    `local_minute` is 0 to 1439.
+    """
+
+    utc_ms: int
+    local_day: int
+    local_minute: int
+
+
+class Now(Struct, frozen=True):
+    """The moment of a step: which boot, how long since it in milliseconds, and the wall-clock time if it is trusted."""
+
+    boot_id: str
+    boot_ms: int
+    wall: WallTime | None = None
+
+
+class Symbol(StrEnum):
+    """A zone's shape, so that colour is never alone."""
+
+    CIRCLE = "circle"
+    SQUARE = "square"
+    TRIANGLE = "triangle"
+    STAR = "star"
+    DIAMOND = "diamond"
+    CROSS = "cross"
+
+
+class Colour(StrEnum):
+    """A zone's colour; its word in each language is in the texts."""
+
+    RED = "red"
+    GREEN = "green"
+    BLUE = "blue"
+    YELLOW = "yellow"
+    WHITE = "white"
+    ORANGE = "orange"
+    PURPLE = "purple"
+
+
+class Zone(Struct, frozen=True):
+    """A part of the café to go to; `capacity` counts people."""
+
+    id: ZoneId
+    name: str
+    symbol: Symbol
+    colour: Colour
+    capacity: int = 8
+    quiet: bool = False
+
+
+class Consents(Struct, frozen=True):
+    """What a member agreed to, each on its own; missing means no."""
+
+    introductions: bool = False
+    """To be introduced to others at all."""
+    name: bool = False
+    """That a partner's badge names them (else the badge number does)."""
+    occupation: bool = False
+    """That the badge says what they do."""
+    languages: bool = False
+    """That the badge lists the languages they speak."""
+    need: bool = False
+    """That a partner is told what they seek."""
+    colleagues: bool = False
+    """To be introduced to people of the same employer."""
+
+
+class Member(Struct, frozen=True):
+    """One member's profile; topics by id, occupation as ISCO-08 code, industry as NACE section."""
+
+    id: MemberId
+    first_name: str
+    language: Language
+    short_name: str = ""
+    occupation: str = ""
+    industry: str = ""
+    seeks: tuple[TopicId, ...] = ()
+    offers: tuple[TopicId, ...] = ()
+    languages: tuple[str, ...] = ()
+    """Spoken languages as BCP 47 tags; the badge language counts as spoken too."""
+    employer: str = ""
+    """Keyed hash of the employer's name; empty when unknown."""
+    quiet: bool = False
+    consents: Consents = Consents()
+
+    @property
+    def called(self) -> str:
+        """The name to print: the short form that the member chose, else the first name."""
+        return self.short_name or self.first_name
+
+
+class Visit(Struct, frozen=True):
+    """One member's stay, from check-in to check-out.
+
+    `opened` is the moment of the check-in. `confirmed` is False when nobody knows whether the person is still there (after a
+    boot without trusted time). `number` is the badge number that stands for an unnamed person today. `approached` counts how
+    often others were sent to this person during the visit; `introduced` how often this person was given an introduction.
+    """
+
+    id: VisitId
+    number: int
+    member: Member
+    opened: Now
+    zone: ZoneId | None = None
+    confirmed: bool = True
+    approached: int = 0
+    introduced: int = 0
+    lifetime_rate: int = 0
+    """Approaches per visit over the lifetime, times 1000, as of the check-in."""
+
+
+class ReasonKind(StrEnum):
+    """Why two people are introduced."""
+
+    BOTH = "both"
+    """Each gives what the other seeks."""
+    ASK = "ask"
+    """The reader seeks what the partner gives."""
+    GIVE = "give"
+    """The partner seeks what the reader gives, and agreed that it is said."""
+    PEER = "peer"
+    """Similar occupations in different industries."""
+    COLLEAGUE = "colleague"
+    """Similar occupations in the same industry."""
+    OPEN = "open"
+    """Nothing that may be said stands out."""
+
+
+class Reason(Struct, frozen=True):
+    """The kind of a reason and what it names: topics by id, industries as NACE sections."""
+
+    kind: ReasonKind
+    ask: TopicId | None = None
+    """What the reader may ask the partner about."""
+    give: TopicId | None = None
+    """What the reader may offer the partner."""
+    industries: tuple[str, str] | None = None
+    """The reader's and the partner's."""
+
+
+class Introduction(Struct, frozen=True):
+    """A match for one visit: whom to meet, why, and in which zone."""
+
+    visit: VisitId
+    partner: VisitId
+    reason: Reason
+    zone: ZoneId
+    score: int
+
+
+class Cause(StrEnum):
+    """Why a badge job or its printer stands still; the words for people are in the texts under `cause.<value>`."""
+
+    PAPER_OUT = "paper_out"
+    COVER_OPEN = "cover_open"
+    CUTTER = "cutter"
+    """The cutter is jammed."""
+    OVERHEATED = "overheated"
+    OFFLINE = "offline"
+    """The printer says it is off line, and not why."""
+    MISSING = "missing"
+    """No printer is there."""
+    LOST = "lost"
+    """The printer went away."""
+    SILENT = "silent"
+    """The printer did not answer or took no bytes."""
+    GARBLED = "garbled"
+    """The printer answered nonsense."""
+    STOPPED = "stopped"
+    """The terminal was stopped or lost power meanwhile."""
+    CANNOT_TELL = "cannot_tell"
+    """This printer can't say whether a page came out."""
+    STALE = "stale"
+    """The badge is too old to be of use."""

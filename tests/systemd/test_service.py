@@ -1,0 +1,101 @@
+"""The unit that ships: systemd knows every key, and it is shut as tightly as it can be."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SHIPPED = Path(__file__).parents[2] / "systemd"
+PROGRAM = "/opt/fikatap/current/bin/fikatap"
+
+
+def _analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60)
+
+
+def _verify(unit: Path) -> subprocess.CompletedProcess[str]:
+    # Without the option, a misspelt key is told and forgiven.
+    return _analyze("verify", "--recursive-errors=yes", unit)
+
+
+def _exposure(unit: Path) -> float:
+    """Return systemd's figure for what the service may do, from 0 (nothing) to 10."""
+    result = _analyze("security", "--offline=true", "--no-pager", unit)
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", result.stdout)
+    assert found, result
+    return float(found[1])
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """Return a copy of the unit whose program exists."""
+    program = tmp_path / "fikatap"
+    program.touch(mode=0o755)
+    unit = tmp_path / "fikatap.service"
+    unit.write_text((SHIPPED / "fikatap.service").read_text("utf-8").replace(PROGRAM, str(program)), "utf-8")
+    return unit
+
+
+def _with_network(unit: Path) -> None:
+    drop_in = unit.with_name("fikatap.service.d") / "network.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_bytes((SHIPPED / "network.conf").read_bytes())
+
+
+def test_systemd_knows_every_key_of_the_unit(unit: Path) -> None:
+    result = _verify(unit)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_systemd_knows_every_key_of_the_drop_in_that_opens_the_network(unit: Path) -> None:
+    _with_network(unit)
+    result = _verify(unit)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("right", "wrong"), [("WatchdogSec=", "WatchDogSecs="), ("=always", "=allways"), ("pcscd", "pcscd/")])
+def test_a_misspelt_unit_does_not_pass(unit: Path, right: str, wrong: str) -> None:
+    text = unit.read_text("utf-8")
+    assert right in text
+    unit.write_text(text.replace(right, wrong), "utf-8")
+    result = _verify(unit)
+    assert result.returncode != 0
+    assert wrong.strip("=") in result.stderr
+
+
+def test_a_unit_without_its_program_does_not_pass(unit: Path) -> None:
+    unit.with_name("fikatap").unlink()
+    result = _verify(unit)
+    assert result.returncode != 0
+    assert "not executable" in result.stderr
+
+
+def test_the_unit_is_shut_tightly(unit: Path) -> None:
+    assert _exposure(unit) <= 0.9
+
+
+def test_the_drop_in_opens_the_network_and_little_else(unit: Path) -> None:
+    shut = _exposure(unit)
+    _with_network(unit)
+    assert shut < _exposure(unit) <= 1.3
+
+
+@pytest.mark.parametrize("wall", ["SystemCallFilter=~@privileged @resources", "ProtectSystem=strict", "NoNewPrivileges=yes"])
+def test_a_hole_in_the_unit_shows_in_the_figure(unit: Path, wall: str) -> None:
+    whole = _exposure(unit)
+    text = unit.read_text("utf-8")
+    assert wall in text
+    unit.write_text(text.replace(wall, ""), "utf-8")
+    assert _exposure(unit) > whole
+
+
+def test_a_wrong_configuration_is_not_tried_again_and_everything_else_is() -> None:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.read(SHIPPED / "fikatap.service", "utf-8")
+    assert unit["Service"]["RestartPreventExitStatus"] == "78"
+    assert unit["Service"]["Restart"] == "always"
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
