@@ -1,0 +1,1 @@
+"""Badge printers: measuring, layout, bytes, and the connections that carry them."""

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from kiosk.badge import Badge, BadgeIntroduction, BadgeZone, Block, Role, blocks
+from kiosk.texts import Texts
+from kiosk.values import Language, Symbol
+
+TEXTS = Texts(
+    {
+        Language.NB: {
+            "badge.copy": "KOPI",
+            "badge.talk": "Snakk med meg om",
+            "badge.meet": "Møt",
+            "badge.place": "Er nå: {zone}",
+            "badge.start": "Begynn slik",
+            "badge.go": "Gå til",
+            "badge.zone": "{name}, {colour}",
+            "badge.until": "Gjelder til {time}",
+            "badge.number": "Nr. {number}",
+        }
+    }
+)
+BARE = Badge(
+    language=Language.NB, first_name="Siri", zone=BadgeZone("Vinduet", Symbol.STAR, "grønn"), qr="https://fika.example/v/1"
+)
+FULL = replace(
+    BARE,
+    copy=True,
+    headline="Sykepleier",
+    talk_to_me_about=("ledelse", "kor"),
+    introduction=BadgeIntroduction("Håkon", "Stuen", "Spør Håkon om kor.", "Hva synger dere?"),
+    until="15:30",
+    languages=("norsk", "English"),
+    number=7,
+)
+
+
+def test_a_full_badge_has_everything_in_order() -> None:
+    assert blocks(FULL, TEXTS) == (
+        Block(Role.COPY, "KOPI"),
+        Block(Role.NAME, "Siri"),
+        Block(Role.HEADLINE, "Sykepleier"),
+        Block(Role.LABEL, "Snakk med meg om"),
+        Block(Role.TEXT, "ledelse"),
+        Block(Role.TEXT, "kor"),
+        Block(Role.LABEL, "Møt"),
+        Block(Role.PARTNER, "Håkon"),
+        Block(Role.TEXT, "Er nå: Stuen"),
+        Block(Role.TEXT, "Spør Håkon om kor."),
+        Block(Role.LABEL, "Begynn slik"),
+        Block(Role.STARTER, "Hva synger dere?"),
+        Block(Role.GO, "Gå til"),
+        Block(Role.ZONE, "Vinduet, grønn", Symbol.STAR),
+        Block(Role.SMALL, "Gjelder til 15:30"),
+        Block(Role.SMALL, "norsk · English"),
+        Block(Role.SMALL, "Nr. 7"),
+        Block(Role.QR, "https://fika.example/v/1"),
+    )
+
+
+def test_what_was_not_agreed_to_leaves_no_empty_line_and_no_label() -> None:
+    assert blocks(BARE, TEXTS) == (
+        Block(Role.NAME, "Siri"),
+        Block(Role.GO, "Gå til"),
+        Block(Role.ZONE, "Vinduet, grønn", Symbol.STAR),
+        Block(Role.QR, "https://fika.example/v/1"),
+    )
+
+
+def test_without_a_match_the_notice_and_a_general_starter_stand_there() -> None:
+    badge = replace(BARE, notice="Du er først i køen.", starter="Hva brakte deg hit?")
+    assert blocks(badge, TEXTS) == (
+        Block(Role.NAME, "Siri"),
+        Block(Role.TEXT, "Du er først i køen."),
+        Block(Role.LABEL, "Begynn slik"),
+        Block(Role.STARTER, "Hva brakte deg hit?"),
+        Block(Role.GO, "Gå til"),
+        Block(Role.ZONE, "Vinduet, grønn", Symbol.STAR),
+        Block(Role.QR, "https://fika.example/v/1"),
+    )
+
+
+def test_a_partner_whose_place_nobody_knows_is_named_without_one() -> None:
+    badge = replace(BARE, introduction=BadgeIntroduction("Nr. 12", "", "Spør om kor.", ""))
+    assert blocks(badge, TEXTS)[1:4] == (
+        Block(Role.LABEL, "Møt"),
+        Block(Role.PARTNER, "Nr. 12"),
+        Block(Role.TEXT, "Spør om kor."),
+    )
+
+
+def test_braces_in_a_member_s_words_are_only_words() -> None:
+    badge = replace(BARE, zone=BadgeZone("{name}", Symbol.STAR, "{0}"))
+    assert blocks(badge, TEXTS)[2] == Block(Role.ZONE, "{name}, {0}", Symbol.STAR)
