@@ -1,0 +1,93 @@
+"""The badge of one visit in final words: what the member agreed to, whom to meet, why, where, and how to begin."""
+
+from __future__ import annotations
+
+from kiosk.badge import Badge, BadgeIntroduction, BadgeZone
+from kiosk.house import MINUTES_A_DAY, House
+from kiosk.matching.reasons import person_number, reason_sentence, starter
+from kiosk.signals import Signal
+from kiosk.values import Introduction, Language, Now, Visit
+
+TALK_TOPICS = 3
+"""How many offered topics a badge names at most."""
+MEETING_MINUTES = 30
+"""How long an introduction holds, rounded up to a quarter of an hour."""
+
+
+def compose(
+    house: House, visit: Visit, found: Introduction | None, partner: Visit | None, signal: Signal | None, now: Now
+) -> Badge:
+    """Return the badge for `visit`; without an introduction it says why not and carries a general starter.
+
+    `signal` is what the visitor was told: `NOT_YET`, `NO_MATCH`, or None when they want no introductions.
+    """
+    member, texts, language = visit.member, house.texts, visit.member.language
+    introduction = None
+    if found is not None and partner is not None:
+        introduction = _introduction(house, language, found, partner, visit.number)
+    offered = [house.vocabulary.topics[topic] for topic in member.offers if topic in house.vocabulary.topics]
+    return Badge(
+        language=language,
+        first_name=member.called,
+        zone=_zone(house, visit),
+        qr=f"{house.badge_url}{visit.id}",
+        headline=_headline(house, visit) if member.consents.occupation else "",
+        talk_to_me_about=tuple(topic.labels[language] for topic in offered if not topic.sensitive)[:TALK_TOPICS],
+        introduction=introduction,
+        notice="" if introduction is not None else _notice(house, visit, signal),
+        starter="" if introduction is not None else starter(texts, language, visit.number),
+        until=_until(now) if introduction is not None else "",
+        languages=_languages(house, visit) if member.consents.languages else (),
+        number=visit.number,
+    )
+
+
+def _introduction(house: House, language: Language, found: Introduction, partner: Visit, turn: int) -> BadgeIntroduction:
+    texts = house.texts
+    named = partner.member.consents.name
+    called = partner.member.called if named else person_number(partner.number, texts, language)
+    zone = house.zone(partner.zone) or house.zone(found.zone)
+    return BadgeIntroduction(
+        partner=called,
+        partner_zone="" if zone is None else zone.name,
+        reason=reason_sentence(found.reason, called, texts, house.vocabulary, language),
+        starter=starter(texts, language, turn, found.reason.kind),
+    )
+
+
+def _notice(house: House, visit: Visit, signal: Signal | None) -> str:
+    """Say why there is no introduction; nothing to somebody who wants none."""
+    if signal is None:
+        return ""
+    if signal is Signal.NOT_YET and not visit.member.offers:
+        return house.texts.say(visit.member.language, "notice.no_offer")
+    return house.texts.say(visit.member.language, f"notice.{signal}")
+
+
+def _zone(house: House, visit: Visit) -> BadgeZone:
+    """Return where to go; a zone that the café gave up meanwhile becomes its first."""
+    zone = house.zone(visit.zone) or house.zones[0]
+    return BadgeZone(zone.name, zone.symbol, house.texts.say(visit.member.language, f"colour.{zone.colour}"))
+
+
+def _headline(house: House, visit: Visit) -> str:
+    """Say the occupation and the industry, as far as the lists have them."""
+    member, lists = visit.member, house.vocabulary
+    occupation = lists.occupations.get(member.occupation, {}).get(member.language, "")
+    industry = lists.industries.get(member.industry, {}).get(member.language, "")
+    if occupation and industry:
+        occupation = house.texts.say(member.language, "profile.headline", occupation=occupation, industry=industry)
+    return occupation[:1].upper() + occupation[1:]
+
+
+def _languages(house: House, visit: Visit) -> tuple[str, ...]:
+    spoken = dict.fromkeys((visit.member.language.value, *visit.member.languages))
+    return tuple(house.language_names.get(tag, tag) for tag in spoken)
+
+
+def _until(now: Now) -> str:
+    """Return the end of the meeting as HH:MM; nothing when the time is not trusted."""
+    if now.wall is None:
+        return ""
+    minute = -(-(now.wall.local_minute + MEETING_MINUTES) // 15) * 15 % MINUTES_A_DAY
+    return f"{minute // 60:02}:{minute % 60:02}"

@@ -1,0 +1,482 @@
+"""The door: every event in every state gives the next state and what is to be done, and nothing else changes state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kiosk import spool as spooling
+from kiosk.compose import compose
+from kiosk.effects import (
+    Answer,
+    BindCard,
+    CloseVisit,
+    ConfirmVisit,
+    Effect,
+    EndEnrolment,
+    Ending,
+    Enrolment,
+    FindMatch,
+    LightZone,
+    Notice,
+    OpenVisit,
+    SetJob,
+    SettleMatch,
+    TellStaff,
+)
+from kiosk.events import (
+    CardTapped,
+    CardTorn,
+    CommitFailed,
+    EnrolmentAsked,
+    EnrolmentDropped,
+    Event,
+    JobBroken,
+    JobJudged,
+    JobPrinted,
+    JobReady,
+    JobRefused,
+    JobSent,
+    MatchAnswered,
+    MatchFailed,
+    MemberCheckedIn,
+    MemberLeft,
+    PhoneTapped,
+    PrinterChanged,
+    Started,
+    TimePassed,
+)
+from kiosk.house import House
+from kiosk.jobs import Job, JobState
+from kiosk.matching.zones import choose_zone
+from kiosk.signals import Signal
+from kiosk.spool import Spool
+from kiosk.values import CardId, Introduction, JobId, Member, MemberId, Now, Visit, VisitId, ZoneId
+
+Step = tuple["DoorState", tuple[Effect, ...]]
+Then = Callable[["DoorState"], Step]
+
+LAST_NUMBER = 999
+"""Badge numbers go round from 1 to this."""
+
+
+class Recent(Struct, frozen=True):
+    """The last card on a reader, and when it was last seen there."""
+
+    card: CardId
+    boot_ms: int
+
+
+class Asked(Struct, frozen=True):
+    """A match that is waited for: where the visitor stands, and until when."""
+
+    reader: str | None
+    by_ms: int
+
+
+class Enrolling(Struct, frozen=True):
+    """Staff waits for a card for this member."""
+
+    member: MemberId
+    ticket: int
+    by_ms: int
+
+
+class DoorState(Struct, frozen=True):
+    """All that the door knows. `serial` counts visits and jobs; `asked` is in the order of asking."""
+
+    house: House
+    boot_id: str = ""
+    visits: Mapping[VisitId, Visit] = {}
+    here: Mapping[MemberId, VisitId] = {}
+    asked: Mapping[VisitId, Asked] = {}
+    spool: Spool = Spool()
+    recent: Mapping[str, Recent] = {}
+    enrolling: Enrolling | None = None
+    serial: int = 0
+    number: int = 0
+    starts: int = 0
+    storage_failed: bool = False
+
+    def visit_of(self, member: MemberId) -> Visit | None:
+        """Return the member's open visit."""
+        visit = self.here.get(member)
+        return None if visit is None else self.visits[visit]
+
+    def occupancy(self) -> dict[ZoneId, int]:
+        """Return how many people are in each zone, as far as known."""
+        count: dict[ZoneId, int] = {}
+        for visit in self.visits.values():
+            if visit.zone is not None and visit.confirmed:
+                count[visit.zone] = count.get(visit.zone, 0) + 1
+        return count
+
+
+def step(state: DoorState, event: Event, now: Now) -> Step:
+    """Return the state after `event` and what is to be done; the state is only to be kept once its effects are stored.
+
+    One question at a time is asked, of the one who has waited longest, so that each sees what came of the one before.
+    """
+    after, effects = _happened(state, event, now)
+    first = next(iter(after.asked), None)
+    if first is None or first == next(iter(state.asked), None):
+        return after, effects
+    return after, (*effects, FindMatch(first))
+
+
+def _happened(state: DoorState, event: Event, now: Now) -> Step:
+    match event:
+        case Started():
+            return _start(state, event, now)
+        case TimePassed():
+            return _time_passed(state, now)
+        case CardTapped():
+            return _card(state, event, now)
+        case PhoneTapped():
+            return state, (_answer(state, event.reader, Signal.USE_CARD),)
+        case CardTorn():
+            return state, (_answer(state, event.reader, Signal.ONCE_MORE),)
+        case CommitFailed():
+            answer = () if event.reader is None else (_answer(state, event.reader, Signal.TELL_STAFF),)
+            return replace(state, storage_failed=True), answer
+        case MemberCheckedIn():
+            visit = state.visit_of(event.member.id)
+            if visit is not None and visit.confirmed:
+                return state, ()
+            return _check_in(state, event.member, None, event.rate, now)
+        case MemberLeft():
+            visit = state.visit_of(event.member)
+            return (state, ()) if visit is None else _close(state, visit, Ending.STAFF)
+        case EnrolmentAsked():
+            return _enrol(state, event, now)
+        case EnrolmentDropped():
+            if state.enrolling is None or state.enrolling.ticket != event.ticket:
+                return state, ()
+            return replace(state, enrolling=None), ()
+        case MatchAnswered():
+            return _match_answered(state, event, now)
+        case MatchFailed():
+            if event.visit not in state.asked:
+                return state, ()
+            return _settle(state, event.visit, None, None, Signal.NO_MATCH, now)
+        case PrinterChanged():
+            fresh_ms = state.house.rules.badge_fresh_ms
+            return _spooled(
+                state, *spooling.printer_changed(state.spool, event.cause, now, fresh_ms, paper_low=event.paper_low)
+            )
+        case JobReady():
+            return _spooled(state, *spooling.ready(state.spool, event.job))
+        case JobRefused():
+            return _spooled(state, *spooling.refused(state.spool, event.job, event.cause))
+        case JobSent():
+            return _spooled(state, *spooling.sent(state.spool, event.job))
+        case JobPrinted():
+            return _spooled(state, *spooling.printed(state.spool, event.job))
+        case JobBroken():
+            state, copy, process = _new_job_id(state)
+            broken = spooling.broken(state.spool, event.job, event.cause, told=event.told, copy_id=copy, process_id=process)
+            return _spooled(state, *broken)
+        case JobJudged():
+            return _judged(state, event, now)
+        case _:
+            assert_never(event)
+
+
+def next_deadline(state: DoorState) -> int | None:
+    """Return the boot time in milliseconds at which `TimePassed` has something to do, None when nothing is waited for."""
+    return min(_deadlines(state), default=None)
+
+
+def _deadlines(state: DoorState) -> Iterator[int]:
+    rules = state.house.rules
+    for asked in state.asked.values():
+        yield asked.by_ms
+    for job in state.spool.jobs.values():
+        if job.state is JobState.QUEUED:
+            yield job.queued.boot_ms + rules.badge_fresh_ms
+    if state.enrolling is not None:
+        yield state.enrolling.by_ms
+
+
+def _start(state: DoorState, event: Started, now: Now) -> Step:
+    rules = state.house.rules
+    spool, effects = spooling.resume(event.jobs, now, rules.badge_fresh_ms)
+    visits = {visit.id: visit for visit in event.visits}
+    state = replace(
+        state,
+        boot_id=now.boot_id,
+        visits=visits,
+        here={visit.member.id: visit.id for visit in event.visits},
+        asked={},
+        spool=spool,
+        serial=event.serial,
+        number=event.number,
+        starts=event.starts,
+        storage_failed=False,
+    )
+    state, more = _confirm_presence(state, now)
+    effects += more
+    asked = {}
+    for owed in event.owed:
+        visit = state.visits.get(owed)
+        if visit is not None and visit.opened.boot_id == now.boot_id and _age(visit, now) < rules.badge_fresh_ms:
+            asked[owed] = Asked(None, now.boot_ms + rules.match_deadline_ms)
+        elif visit is not None:
+            effects += (SettleMatch(owed, None, visit.zone, visit.member.id),)
+    return replace(state, asked=asked), effects
+
+
+def _confirm_presence(state: DoorState, now: Now) -> Step:
+    """Decide who of an earlier boot is still here: with trusted time by the day, without it nobody knows."""
+    effects: tuple[Effect, ...] = ()
+    today = state.house.day(now, now)
+    for visit in state.visits.values():
+        if visit.opened.boot_id == now.boot_id:
+            continue
+        day = state.house.day(visit.opened, now)
+        if day is None or today is None:
+            state, more = _set_confirmed(state, visit, confirmed=False)
+        elif day == today:
+            state, more = _set_confirmed(state, visit, confirmed=True)
+        else:
+            state, more = _close(state, visit, Ending.CLOSING)
+        effects += more
+    return state, effects
+
+
+def _set_confirmed(state: DoorState, visit: Visit, *, confirmed: bool) -> Step:
+    if visit.confirmed == confirmed:
+        return state, ()
+    return _with_visit(state, replace(visit, confirmed=confirmed)), (ConfirmVisit(visit.id, confirmed),)
+
+
+def _time_passed(state: DoorState, now: Now) -> Step:
+    rules = state.house.rules
+    effects: tuple[Effect, ...] = ()
+    for visit_id, asked in state.asked.items():
+        if now.boot_ms >= asked.by_ms:
+            state, more = _settle(state, visit_id, None, None, Signal.NO_MATCH, now)
+            effects += more
+    if state.enrolling is not None and now.boot_ms >= state.enrolling.by_ms:
+        effects += (EndEnrolment(state.enrolling.ticket, Enrolment.LATE),)
+        state = replace(state, enrolling=None)
+    state, effects = _chain(state, effects, lambda s: _spooled(s, *spooling.expire(s.spool, now, rules.badge_fresh_ms)))
+    state, effects = _chain(state, effects, lambda s: _confirm_presence(s, now))
+    today = state.house.day(now, now)
+    for visit in state.visits.values():
+        day = state.house.day(visit.opened, now)
+        if visit.opened.boot_id == now.boot_id and day is not None and today is not None and day != today:
+            state, more = _close(state, visit, Ending.CLOSING)
+        elif _age(visit, now) >= rules.max_stay_ms:
+            state, more = _close(state, visit, Ending.STAY)
+        else:
+            continue
+        effects += more
+    return state, effects
+
+
+def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
+    rules = state.house.rules
+    same_tap = any(
+        recent.card == event.card and now.boot_ms - recent.boot_ms < rules.double_tap_ms for recent in state.recent.values()
+    )
+    held = event.lying and event.reader in state.recent and state.recent[event.reader].card == event.card
+    state = replace(state, recent={**state.recent, event.reader: Recent(event.card, now.boot_ms)})
+    if same_tap or held:
+        return state, ()
+    if state.enrolling is not None:
+        return _enrolled(state, state.enrolling, event)
+    if event.blocked:
+        return state, (TellStaff(Notice.BLOCKED_CARD), _answer(state, event.reader, Signal.BLOCKED_CARD))
+    if event.member is None:
+        return state, (TellStaff(Notice.UNKNOWN_CARD), _answer(state, event.reader, Signal.UNKNOWN_CARD))
+    visit = state.visit_of(event.member.id)
+    if visit is None or not visit.confirmed:
+        return _check_in(state, event.member, event.reader, event.rate, now)
+    if _age(visit, now) < rules.checkout_after_ms:
+        answer = _answer(state, event.reader, Signal.ALREADY_HERE, visit)
+        return state, (answer, *_light(state, visit.zone))
+    state, effects = _close(state, visit, Ending.TAPPED)
+    return state, (*effects, _answer(state, event.reader, Signal.GOODBYE, visit))
+
+
+def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, now: Now) -> Step:
+    """Open a visit, welcome the visitor, and ask for a match if they want introductions.
+
+    A visit of which nobody knew whether it went on has ended.
+    """
+    before = state.visit_of(member.id)
+    ended: tuple[Effect, ...] = ()
+    if before is not None:
+        state, ended = _close(state, before, Ending.UNCONFIRMED)
+    serial, number = state.serial + 1, state.number % LAST_NUMBER + 1
+    visit = Visit(
+        id=VisitId(f"{state.house.prefix}-{serial}"),
+        number=number,
+        member=member,
+        opened=now,
+        lifetime_rate=rate,
+    )
+    state = _with_visit(replace(state, serial=serial, number=number), visit)
+    can_print = state.house.prints and state.spool.cause is None
+    signal = Signal.WELCOME if can_print else Signal.WELCOME_NO_BADGE
+    effects = (*ended, OpenVisit(visit), _answer(state, reader, signal, visit))
+    if not member.consents.introductions:
+        return _chain(state, effects, lambda s: _settle(s, visit.id, None, None, None, now))
+    asked = Asked(reader, now.boot_ms + state.house.rules.match_deadline_ms)
+    return replace(state, asked={**state.asked, visit.id: asked}), effects
+
+
+def _match_answered(state: DoorState, event: MatchAnswered, now: Now) -> Step:
+    """Take an answer to a question that is still open; ask again when the partner has left meanwhile."""
+    if event.visit not in state.asked:
+        return state, ()
+    found = event.introduction
+    if found is not None and found.partner not in state.visits:
+        return state, (FindMatch(event.visit),)
+    signal = Signal.NOT_YET if found is None else Signal.INTRODUCED
+    return _settle(state, event.visit, found, event.zone, signal, now)
+
+
+def _settle(
+    state: DoorState, visit_id: VisitId, found: Introduction | None, zone: ZoneId | None, signal: Signal | None, now: Now
+) -> Step:
+    """End the question for a visit: count the introduction, order the badge, light the zone, tell the visitor."""
+    asked = state.asked.get(visit_id)
+    visit, partner = state.visits[visit_id], None
+    if state.house.zone(zone) is None:
+        zone = choose_zone(state.house.zones, state.occupancy(), quiet=visit.member.quiet)
+    visit = replace(visit, zone=zone)
+    if found is not None:
+        partner = state.visits[found.partner]
+        visit = replace(visit, introduced=visit.introduced + 1)
+        state = _with_visit(state, replace(partner, approached=partner.approached + 1))
+    state = _with_visit(state, visit)
+    state = replace(state, asked={key: value for key, value in state.asked.items() if key != visit_id})
+    settled = SettleMatch(visit_id, found, zone, visit.member.id, None if partner is None else partner.member.id)
+    effects: tuple[Effect, ...] = (settled,)
+    if state.house.prints:
+        state, job_id, process_id = _new_job_id(state)
+        badge = compose(state.house, visit, found, partner, signal, now)
+        job = Job(job_id, visit_id, visit.member.id, badge, now, process_id)
+        state, more = _spooled(state, *spooling.queue(state.spool, job))
+        effects += more
+    effects += _light(state, zone)
+    if signal is not None:
+        effects += (_answer(state, None if asked is None else asked.reader, signal, visit),)
+    return state, effects
+
+
+def _close(state: DoorState, visit: Visit, why: Ending) -> Step:
+    state = replace(
+        state,
+        visits={key: value for key, value in state.visits.items() if key != visit.id},
+        here={key: value for key, value in state.here.items() if value != visit.id},
+        asked={key: value for key, value in state.asked.items() if key != visit.id},
+    )
+    state, effects = _spooled(state, *spooling.expire_visit(state.spool, visit.id))
+    return state, (CloseVisit(visit.id, why), *effects)
+
+
+def _enrol(state: DoorState, event: EnrolmentAsked, now: Now) -> Step:
+    enrolling = Enrolling(event.member, event.ticket, now.boot_ms + state.house.rules.enrol_ms)
+    before = () if state.enrolling is None else (EndEnrolment(state.enrolling.ticket, Enrolment.REPLACED),)
+    return replace(state, enrolling=enrolling), before
+
+
+def _enrolled(state: DoorState, enrolling: Enrolling, event: CardTapped) -> Step:
+    """Bind the tapped card to the member that staff chose, unless it is blocked or somebody else's."""
+    state = replace(state, enrolling=None)
+    if event.blocked:
+        answer = _answer(state, event.reader, Signal.BLOCKED_CARD)
+        return state, (EndEnrolment(enrolling.ticket, Enrolment.BLOCKED), answer)
+    if event.member is not None and event.member.id != enrolling.member:
+        answer = _answer(state, event.reader, Signal.BLOCKED_CARD)
+        return state, (EndEnrolment(enrolling.ticket, Enrolment.TAKEN), answer)
+    return state, (
+        BindCard(event.card, enrolling.member),
+        EndEnrolment(enrolling.ticket, Enrolment.DONE),
+        _answer(state, event.reader, Signal.ENROLLED),
+    )
+
+
+def _judged(state: DoorState, event: JobJudged, now: Now) -> Step:
+    """Believe staff: the badge came out, or it did not and is printed anew as a copy, if its visitor is still here."""
+    job = event.job
+    if job.state is not JobState.UNKNOWN:
+        return state, ()
+    if event.printed:
+        return state, (SetJob(job.id, JobState.CONFIRMED, job.cause),)
+    failed = SetJob(job.id, JobState.FAILED, job.cause)
+    visit = state.visits.get(job.visit)
+    if visit is None or not visit.confirmed:
+        return state, (failed,)
+    state, copy_id, process_id = _new_job_id(state)
+    # It was ordered now: an answer takes staff longer than a badge stays fresh.
+    copy = replace(spooling.copy_of(job, copy_id, process_id), queued=now)
+    state, effects = _spooled(state, *spooling.queue(state.spool, copy))
+    return state, (failed, *effects)
+
+
+def _new_job_id(state: DoorState) -> tuple[DoorState, JobId, int]:
+    """Return an id for a job, and the number by which the printer knows it: the start's and the job's, in 32 bits."""
+    serial = state.serial + 1
+    process_id = (state.starts & 0xFFF) << 20 | serial & 0xFFFFF
+    return replace(state, serial=serial), JobId(f"{state.house.prefix}-{serial}"), process_id
+
+
+def _with_visit(state: DoorState, visit: Visit) -> DoorState:
+    here = state.here
+    if here.get(visit.member.id) != visit.id:
+        here = {**here, visit.member.id: visit.id}
+    return replace(state, visits={**state.visits, visit.id: visit}, here=here)
+
+
+def _age(visit: Visit, now: Now) -> int:
+    """Return how long ago the check-in was, in milliseconds; of one in an earlier boot, at least the time since the boot."""
+    opened = visit.opened
+    if opened.boot_id == now.boot_id:
+        return now.boot_ms - opened.boot_ms
+    if opened.wall is not None and now.wall is not None:
+        return max(now.boot_ms, now.wall.utc_ms - opened.wall.utc_ms)
+    return now.boot_ms
+
+
+def _light(state: DoorState, zone: ZoneId | None) -> tuple[Effect, ...]:
+    """Light a zone; one that the café gave up since the check-in has no light."""
+    return () if zone is None or state.house.zone(zone) is None else (LightZone(zone, state.house.rules.light_ms),)
+
+
+def _answer(state: DoorState, reader: str | None, signal: Signal, visit: Visit | None = None) -> Answer:
+    """Say it in the visitor's language, in the café's to a stranger; the name only if that was agreed to."""
+    house, texts = state.house, state.house.texts
+    language = house.language if visit is None else visit.member.language
+    zone = None if visit is None else house.zone(visit.zone)
+    named = visit is not None and visit.member.consents.name
+    greeting = texts.say(language, "answer.greeting", name=visit.member.called) if visit is not None and named else ""
+    where = (
+        ""
+        if zone is None
+        else texts.say(
+            language,
+            "answer.where",
+            zone=zone.name,
+            symbol=texts.say(language, f"symbol.{zone.symbol}"),
+            colour=texts.say(language, f"colour.{zone.colour}"),
+        )
+    )
+    words = texts.say(language, f"answer.{signal}", where=where).rstrip()
+    return Answer(reader, signal, language, " ".join(part for part in (greeting, words) if part))
+
+
+def _spooled(state: DoorState, spool: Spool, effects: tuple[Effect, ...]) -> Step:
+    return replace(state, spool=spool), effects
+
+
+def _chain(state: DoorState, effects: tuple[Effect, ...], then: Then) -> Step:
+    """Go on with another rule and gather what both want done."""
+    state, more = then(state)
+    return state, effects + more

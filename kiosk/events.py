@@ -1,0 +1,232 @@
+"""What happened, as values in the past tense; each is fed to `kiosk.door.step`.
+
+Replies carry the visit or the job that they answer, so that a late one is harmless.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kiosk.jobs import Job
+from kiosk.values import CardId, Cause, Introduction, JobId, Member, MemberId, Visit, VisitId, ZoneId
+
+Fact = dict[str, str | int | bool | None]
+"""What the ledger writes down of an event: ids and numbers, never a profile."""
+
+
+class Happening(Struct, frozen=True):
+    """Something that happened."""
+
+    def fact(self) -> Fact:
+        """Return what is written down of this event; nothing unless a kind says otherwise."""
+        return {}
+
+
+class Started(Happening, frozen=True):
+    """The terminal started with what its ledger holds: open visits, jobs that had not ended, the counters.
+
+    `owed` lists the visits whose match was not answered yet. `serial` is the last number given to a visit or job, `number` the
+    last badge number, `starts` how often this ledger was opened.
+    """
+
+    visits: tuple[Visit, ...] = ()
+    owed: tuple[VisitId, ...] = ()
+    jobs: tuple[Job, ...] = ()
+    serial: int = 0
+    number: int = 0
+    starts: int = 1
+
+    def fact(self) -> Fact:
+        """Return how much was found."""
+        return {"visits": len(self.visits), "jobs": len(self.jobs), "start": self.starts}
+
+
+class TimePassed(Happening, frozen=True):
+    """Nothing but time: deadlines are looked at."""
+
+
+class CardTapped(Happening, frozen=True):
+    """A card was read.
+
+    `member` is whose card it is, None when nobody's. `rate` is the member's lifetime rate of being approached (see `Visit`).
+    `lying` is True when the card was there already when its reader was opened.
+    """
+
+    reader: str
+    card: CardId
+    member: Member | None = None
+    blocked: bool = False
+    lying: bool = False
+    rate: int = 0
+
+    def fact(self) -> Fact:
+        """Return card and member; of a card that nobody has, only that it was tapped."""
+        if self.member is None:
+            return {"reader": self.reader}
+        return {"reader": self.reader, "card": self.card, "member": self.member.id}
+
+
+class PhoneTapped(Happening, frozen=True):
+    """Something with a random UID was held to the reader: a phone, or a bank card."""
+
+    reader: str
+
+
+class CardTorn(Happening, frozen=True):
+    """A card was taken away before it was read."""
+
+    reader: str
+
+
+class CommitFailed(Happening, frozen=True):
+    """What the last event led to could not be stored, and was not done; `reader` is where someone waits for an answer."""
+
+    reader: str | None
+
+
+class MemberCheckedIn(Happening, frozen=True):
+    """Staff checked a member in who has no card with them."""
+
+    member: Member
+    rate: int = 0
+
+    def fact(self) -> Fact:
+        """Return the member."""
+        return {"member": self.member.id}
+
+
+class MemberLeft(Happening, frozen=True):
+    """Staff said that a member has left."""
+
+    member: MemberId
+
+    def fact(self) -> Fact:
+        """Return the member."""
+        return {"member": self.member}
+
+
+class EnrolmentAsked(Happening, frozen=True):
+    """Staff wants the next card to belong to `member`; `ticket` names who waits for the outcome."""
+
+    member: MemberId
+    ticket: int
+
+
+class EnrolmentDropped(Happening, frozen=True):
+    """Nobody waits for that enrolment any more."""
+
+    ticket: int
+
+
+class MatchAnswered(Happening, frozen=True):
+    """Matching answered for a visit: an introduction, or None for "not yet"; `zone` is where to go."""
+
+    visit: VisitId
+    introduction: Introduction | None
+    zone: ZoneId | None
+
+    def fact(self) -> Fact:
+        """Return visit, partner and zone."""
+        partner = None if self.introduction is None else self.introduction.partner
+        return {"visit": self.visit, "partner": partner, "zone": self.zone}
+
+
+class MatchFailed(Happening, frozen=True):
+    """Matching can't answer for this visit."""
+
+    visit: VisitId
+
+
+class PrinterChanged(Happening, frozen=True):
+    """The printer's condition changed: why it can't print, or None when it can."""
+
+    cause: Cause | None
+    paper_low: bool = False
+
+
+class JobReady(Happening, frozen=True):
+    """The printer said that it can take this job."""
+
+    job: JobId
+
+    def fact(self) -> Fact:
+        """Return the job."""
+        return {"job": self.job}
+
+
+class JobRefused(Happening, frozen=True):
+    """The printer can't take this job now; not a byte of it was sent."""
+
+    job: JobId
+    cause: Cause
+
+
+class JobSent(Happening, frozen=True):
+    """All bytes of the job were taken."""
+
+    job: JobId
+    size: int
+
+    def fact(self) -> Fact:
+        """Return the job and its bytes."""
+        return {"job": self.job, "bytes": self.size}
+
+
+class JobPrinted(Happening, frozen=True):
+    """The printer said that the job is on paper."""
+
+    job: JobId
+
+    def fact(self) -> Fact:
+        """Return the job."""
+        return {"job": self.job}
+
+
+class JobBroken(Happening, frozen=True):
+    """The job ended in the middle.
+
+    `told` is True when the printer itself told the cause: then the page is known to be incomplete; otherwise nobody knows.
+    """
+
+    job: JobId
+    cause: Cause
+    told: bool
+
+    def fact(self) -> Fact:
+        """Return the job and the cause."""
+        return {"job": self.job, "cause": self.cause.value, "told": self.told}
+
+
+class JobJudged(Happening, frozen=True):
+    """Staff answered whether an uncertain badge came out."""
+
+    job: Job
+    printed: bool
+
+    def fact(self) -> Fact:
+        """Return the job and the answer."""
+        return {"job": self.job.id, "printed": self.printed}
+
+
+Event = (
+    Started
+    | TimePassed
+    | CardTapped
+    | PhoneTapped
+    | CardTorn
+    | CommitFailed
+    | MemberCheckedIn
+    | MemberLeft
+    | EnrolmentAsked
+    | EnrolmentDropped
+    | MatchAnswered
+    | MatchFailed
+    | PrinterChanged
+    | JobReady
+    | JobRefused
+    | JobSent
+    | JobPrinted
+    | JobBroken
+    | JobJudged
+)
+"""All that can happen."""

@@ -1,0 +1,47 @@
+"""A badge job, as a value: queued, sending, sent, then confirmed, failed, unknown or expired."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from kiosk.badge import Badge
+from kiosk.values import Cause, JobId, MemberId, Now, VisitId
+
+
+class JobState(StrEnum):
+    """Where a badge job stands."""
+
+    QUEUED = "queued"
+    """Not a byte was sent."""
+    SENDING = "sending"
+    """Stored before the first byte: some of it may be on paper."""
+    SENT = "sent"
+    """The printer took all bytes."""
+    CONFIRMED = "confirmed"
+    """The printer said that it is on paper."""
+    FAILED = "failed"
+    """The printer said that it is not."""
+    UNKNOWN = "unknown"
+    """Nobody can say: staff is asked."""
+    EXPIRED = "expired"
+    """Too old to be of use; not a byte was sent."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self not in (JobState.QUEUED, JobState.SENDING, JobState.SENT)
+
+
+class Job(Struct, frozen=True):
+    """One badge on its way; `queued` is when it was ordered, `process_id` names it to the printer (32 bits)."""
+
+    id: JobId
+    visit: VisitId
+    member: MemberId
+    badge: Badge
+    queued: Now
+    process_id: int
+    state: JobState = JobState.QUEUED
+    cause: Cause | None = None

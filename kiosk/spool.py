@@ -1,0 +1,176 @@
+"""The rules of the spool: one badge at a time, none twice unmarked, none stale, none called printed that nobody saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kiosk.effects import AwaitJob, CheckPrinter, Effect, Notice, QueueBadge, SendJob, SetJob, TellStaff
+from kiosk.jobs import Job, JobState
+from kiosk.values import Cause, JobId, Now, VisitId
+
+Step = tuple["Spool", tuple[Effect, ...]]
+
+
+class Spool(Struct, frozen=True):
+    """The jobs that have not ended, in the order they came; the one at the printer; and why the printer can't print."""
+
+    jobs: Mapping[JobId, Job] = {}
+    current: JobId | None = None
+    cause: Cause | None = Cause.MISSING
+    paper_low: bool = False
+
+    def with_job(self, job: Job) -> Spool:
+        """Take a job in, or its new state."""
+        return replace(self, jobs={**self.jobs, job.id: job})
+
+    def without(self, job: JobId, cause: Cause | None) -> Spool:
+        """Let a job go; when it was at the printer, the printer is free, or stands still for `cause`."""
+        left = {key: value for key, value in self.jobs.items() if key != job}
+        if self.current != job:
+            return replace(self, jobs=left)
+        return replace(self, jobs=left, current=None, cause=cause)
+
+    def at_printer(self, job: JobId, state: JobState) -> Job | None:
+        """Return the job when it is the one at the printer and in this state; a late reply finds None."""
+        found = self.jobs.get(job)
+        return found if found is not None and self.current == job and found.state is state else None
+
+
+def advance(spool: Spool) -> Step:
+    """Bring the next job to the printer, when it is free and able."""
+    if spool.current is not None or spool.cause is not None:
+        return spool, ()
+    for job in spool.jobs.values():
+        if job.state is JobState.QUEUED:
+            return replace(spool, current=job.id), (CheckPrinter(job),)
+    return spool, ()
+
+
+def queue(spool: Spool, job: Job) -> Step:
+    """Take in a new job."""
+    spool, effects = advance(spool.with_job(job))
+    return spool, (QueueBadge(job), *effects)
+
+
+def resume(jobs: tuple[Job, ...], now: Now, fresh_ms: int) -> Step:
+    """Take over the jobs of an earlier life: what had begun is unknown, what is of another boot is stale."""
+    spool = Spool(jobs={job.id: job for job in jobs})
+    effects: list[Effect] = []
+    for job in jobs:
+        if job.state is not JobState.QUEUED:
+            spool, more = _end(spool, job, JobState.UNKNOWN, Cause.STOPPED, spool.cause)
+        elif _stale(job, now, fresh_ms):
+            spool, more = _end(spool, job, JobState.EXPIRED, Cause.STALE, spool.cause)
+        else:
+            continue
+        effects += more
+    return spool, tuple(effects)
+
+
+def printer_changed(spool: Spool, cause: Cause | None, now: Now, fresh_ms: int, *, paper_low: bool) -> Step:
+    """Note what the printer says of itself; when it can print again, go on with what is still fresh."""
+    return expire(replace(spool, cause=cause, paper_low=paper_low), now, fresh_ms)
+
+
+def ready(spool: Spool, job_id: JobId) -> Step:
+    """Send the job: from here on some of it may be on paper."""
+    job = spool.at_printer(job_id, JobState.QUEUED)
+    if job is None:
+        return spool, ()
+    sending = replace(job, state=JobState.SENDING)
+    return spool.with_job(sending), (SetJob(job.id, JobState.SENDING), SendJob(sending))
+
+
+def refused(spool: Spool, job_id: JobId, cause: Cause) -> Step:
+    """Keep the job for when the printer can: nothing of it was sent."""
+    if spool.at_printer(job_id, JobState.QUEUED) is None:
+        return spool, ()
+    return replace(spool, current=None, cause=cause), ()
+
+
+def sent(spool: Spool, job_id: JobId) -> Step:
+    """Wait for the printer's word."""
+    job = spool.at_printer(job_id, JobState.SENDING)
+    if job is None:
+        return spool, ()
+    waiting = replace(job, state=JobState.SENT)
+    return spool.with_job(waiting), (SetJob(job.id, JobState.SENT), AwaitJob(waiting))
+
+
+def printed(spool: Spool, job_id: JobId) -> Step:
+    """End a job well."""
+    job = spool.at_printer(job_id, JobState.SENT)
+    if job is None:
+        return spool, ()
+    return _end(spool, job, JobState.CONFIRMED, None, spool.cause)
+
+
+def broken(spool: Spool, job_id: JobId, cause: Cause, *, told: bool, copy_id: JobId, process_id: int) -> Step:
+    """End a job badly: a page known to be incomplete is printed anew as a copy, one that nobody knows of is asked about.
+
+    A printer that never can tell (`CANNOT_TELL`) goes on with the next job, and staff is not asked about each badge.
+    """
+    job = spool.at_printer(job_id, JobState.SENDING) or spool.at_printer(job_id, JobState.SENT)
+    if job is None:
+        return spool, ()
+    if cause is Cause.CANNOT_TELL:
+        return _end(spool, job, JobState.UNKNOWN, cause, spool.cause)
+    if not told:
+        return _end(spool, job, JobState.UNKNOWN, cause, cause)
+    spool, effects = _end(spool, job, JobState.FAILED, cause, cause)
+    spool, more = queue(spool, copy_of(job, copy_id, process_id))
+    return spool, (*effects, *more)
+
+
+def copy_of(job: Job, copy_id: JobId, process_id: int) -> Job:
+    """Return a new job for the same badge, marked as a copy; it ages from when the first was ordered."""
+    badge = replace(job.badge, copy=True)
+    return replace(job, id=copy_id, badge=badge, process_id=process_id, state=JobState.QUEUED, cause=None)
+
+
+def expire(spool: Spool, now: Now, fresh_ms: int) -> Step:
+    """Let go of the badges that have waited too long."""
+    return _expire(spool, [job for job in spool.jobs.values() if _stale(job, now, fresh_ms)])
+
+
+def expire_visit(spool: Spool, visit: VisitId) -> Step:
+    """Let go of the badges of somebody who has left."""
+    return _expire(spool, [job for job in spool.jobs.values() if job.visit == visit])
+
+
+def _expire(spool: Spool, jobs: list[Job]) -> Step:
+    effects: tuple[Effect, ...] = ()
+    for job in jobs:
+        if job.state is JobState.QUEUED:
+            spool = spool.without(job.id, spool.cause)
+            effects += _ended(job, JobState.EXPIRED, Cause.STALE)
+    spool, more = advance(spool)
+    return spool, effects + more
+
+
+def _stale(job: Job, now: Now, fresh_ms: int) -> bool:
+    return job.queued.boot_id != now.boot_id or now.boot_ms - job.queued.boot_ms >= fresh_ms
+
+
+_NOTICES = {
+    JobState.FAILED: Notice.BADGE_FAILED,
+    JobState.UNKNOWN: Notice.BADGE_UNKNOWN,
+    JobState.EXPIRED: Notice.BADGE_EXPIRED,
+}
+
+
+def _end(spool: Spool, job: Job, state: JobState, cause: Cause | None, printer: Cause | None) -> Step:
+    """End a job and go on to the next, unless the printer stands still for a cause."""
+    spool, more = advance(spool.without(job.id, printer))
+    return spool, _ended(job, state, cause) + more
+
+
+def _ended(job: Job, state: JobState, cause: Cause | None) -> tuple[Effect, ...]:
+    """Store how a job ended; tell staff when it did not come out."""
+    stored = SetJob(job.id, state, cause)
+    if state in _NOTICES and cause is not Cause.CANNOT_TELL:
+        return stored, TellStaff(_NOTICES[state], job.id, cause)
+    return (stored,)
