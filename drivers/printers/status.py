@@ -77,7 +77,7 @@ class Replies:
     """
 
     noise: int
-    """How many bytes were of no known shape, or answered nothing that was asked."""
+    """How many bytes were of no known shape."""
 
     def __init__(self) -> None:
         self.noise = 0
@@ -118,9 +118,9 @@ class Replies:
                 pushed = Pushed(bytes(self._pushed))
                 self._pushed.clear()
                 return pushed
-        elif byte & 0b1001_0000 == 0 and self._fence_awaited:
-            self._fence_awaited = False
-            return FenceReached(byte)
+        elif byte & 0b1001_0000 == 0:
+            awaited, self._fence_awaited = self._fence_awaited, False
+            return FenceReached(byte) if awaited else None
         else:
             self.noise += 1
         return None

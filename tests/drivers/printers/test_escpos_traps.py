@@ -1,0 +1,390 @@
+"""The traps of the field that the ESC/POS driver must not fall into, one by one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import socket
+import subprocess
+import sys
+import termios
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from drivers.errors import ConfigError, DeviceGarbled, DeviceMissing, DeviceSilent
+from drivers.ports import Paper, PrinterStatus
+from drivers.printers.escpos import EscposPrinter, FileAddress, NetworkAddress, SerialAddress, UsbAddress, parse_connection
+from drivers.virtual.printer import VirtualPrinter
+from kiosk.values import Cause
+from tests.rigs.printers import NetworkPrinter, Rig, SerialPrinter, UsbPrinter, usb_settings
+
+PAGE = b"\x1b@\x1c.Alva\n\x1dVB\x00"
+BAND = b"\x1dv0\x00\x48\x00\x80\x00" + b"\xa5" * 72 * 128
+LONG_PAGE = b"\x1b@\x1c." + BAND * 60 + b"\x1dVB\x00"
+
+
+def driver(rig: Rig, **settings: object) -> EscposPrinter:
+    """Return an open driver for a rig's printer."""
+    values = {"connection": rig.connection, "status_deadline_s": 0.3, "write_deadline_s": 0.3, **settings}  # type: ignore[attr-defined]  # each rig has one
+    printer = EscposPrinter(msgspec.convert(values, EscposPrinter.Settings), **usb_settings(rig))
+    printer.open()
+    return printer
+
+
+@pytest.fixture
+def network() -> Iterator[NetworkPrinter]:
+    with NetworkPrinter() as rig:
+        yield rig
+
+
+@pytest.fixture
+def serial() -> Iterator[SerialPrinter]:
+    with SerialPrinter(baud=19200) as rig:
+        yield rig
+
+
+@pytest.fixture
+def usb() -> Iterator[UsbPrinter]:
+    with UsbPrinter() as rig:
+        yield rig
+
+
+# What the printer says
+
+
+def test_silence_is_not_enough_paper(network: NetworkPrinter) -> None:
+    network.mute()
+    printer = driver(network)
+    with pytest.raises(DeviceSilent):
+        printer.status()
+    printer.close()
+
+
+def test_a_serial_status_takes_no_second(serial: SerialPrinter) -> None:
+    printer = driver(serial, status_deadline_s=5)
+    began = time.monotonic()
+    assert printer.status().ready
+    assert time.monotonic() - began < 0.25
+    printer.close()
+
+
+def test_a_stale_status_in_the_buffer_is_not_taken_for_an_answer(network: NetworkPrinter) -> None:
+    printer = driver(network)
+    assert printer.status() == PrinterStatus(paper=Paper.ENOUGH)
+    network.say(b"\x7e\x18\x00\x0f\x00\x7e\x72")
+    assert printer.status() == PrinterStatus(paper=Paper.ENOUGH)
+    printer.close()
+
+
+def test_cover_and_cutter_are_asked_too(network: NetworkPrinter) -> None:
+    printer = driver(network)
+    network.jam()
+    assert printer.status().cause is Cause.CUTTER
+    network.unjam()
+    network.cover_open()
+    assert printer.status().cause is Cause.COVER_OPEN
+    printer.close()
+
+
+def test_a_printer_that_answers_two_questions_only_is_understood(network: NetworkPrinter) -> None:
+    network.answer_only(1, 4)
+    printer = driver(network)
+    assert printer.status() == PrinterStatus(paper=Paper.ENOUGH)
+    network.paper_out()
+    assert printer.status() == PrinterStatus(paper=Paper.OUT, cause=Cause.PAPER_OUT)
+    network.paper_in()
+    network.cover_open()
+    assert printer.status() == PrinterStatus(paper=Paper.ENOUGH, cause=Cause.OFFLINE)
+    printer.close()
+
+
+def test_answers_of_no_known_shape_are_garbled_not_silent(serial: SerialPrinter) -> None:
+    printer = driver(serial)
+    assert printer.status().ready
+    serial.mute()
+    serial.say(b"\xfe\xc4\x80")
+    with pytest.raises(DeviceGarbled, match="baud"):
+        printer.status()
+    printer.close()
+
+
+def test_a_printer_that_never_answers_is_asked_nothing_when_the_settings_say_so() -> None:
+    with SerialPrinter(baud=115200) as serial:
+        serial.mute()
+        printer = driver(serial, answers=False, write_deadline_s=5)
+        assert printer.status() == PrinterStatus(paper=Paper.UNKNOWN)
+        printer.send(PAGE, 1)
+        assert printer.wait_printed(1, 0.1) is False
+        serial.until_papers(1)
+        assert b"\x10\x04" not in serial.received
+        assert b"\x1dr" not in serial.received
+        printer.close()
+
+
+# Whether it printed
+
+
+@pytest.mark.parametrize("late", [b"\x37\x22!!!!\x00", b"\x00"])
+def test_a_late_completion_of_an_earlier_page_is_ignored(network: NetworkPrinter, late: bytes) -> None:
+    printer = driver(network, completion="gs_h")
+    assert printer.status().ready
+    network.mute()
+    printer.send(PAGE, 5)
+    network.say(late)
+    with pytest.raises(DeviceSilent):
+        printer.wait_printed(5, 0.1)
+    printer.close()
+
+
+def test_nothing_but_the_fence_follows_the_cut(network: NetworkPrinter) -> None:
+    # ESC @ after the cut makes some clones feed for ever.
+    printer = driver(network)
+    printer.send(PAGE, 1)
+    assert printer.wait_printed(1, 5)
+    assert network.received.endswith(b"\x1dVB\x00\x1dr\x01")
+    assert b"\x10\x05" not in network.received
+    printer.close()
+
+
+def test_an_image_that_a_killed_program_left_half_sent_does_not_eat_the_next_page(serial: SerialPrinter) -> None:
+    line = os.open(serial.path, os.O_WRONLY | os.O_NOCTTY)
+    os.write(line, b"\x1b@\x1c." + BAND[:300])
+    serial.until_received(304)
+    os.close(line)
+    printer = driver(serial, write_deadline_s=5)
+    with pytest.raises(DeviceSilent):
+        printer.status()
+    printer.close()
+    # Nine kilobytes are on their way at 19,200 baud; whoever supervises the driver comes back.
+    serial.until_received(304 + 9000)
+    printer = driver(serial)
+    assert printer.status().ready
+    printer.send(PAGE, 1)
+    assert printer.wait_printed(1, 5)
+    assert serial.papers[0].texts == ("Alva",)
+    # What it was asked in real time fell into the image; that is all it complains of.
+    assert all("real-time" in error for error in serial.errors)
+    printer.close()
+
+
+# Writing
+
+
+def test_xoff_stops_a_serial_page_and_xon_lets_it_go_on(serial: SerialPrinter) -> None:
+    printer = driver(serial)
+    assert printer.status().ready
+    serial.say(b"\x13")
+    with pytest.raises(DeviceSilent):
+        printer.send(PAGE, 1)
+    printer.close()
+    serial.say(b"\x11")
+    assert serial.papers == ()
+    printer = driver(serial)
+    printer.send(PAGE, 2)
+    assert printer.wait_printed(2, 5)
+    printer.close()
+
+
+def test_rts_cts_can_be_switched_on(serial: SerialPrinter) -> None:
+    def flags() -> int:
+        line = os.open(serial.path, os.O_RDWR | os.O_NOCTTY)
+        try:
+            return int(termios.tcgetattr(line)[2]) & termios.CRTSCTS
+        finally:
+            os.close(line)
+
+    printer = driver(serial)
+    assert not flags()
+    printer.close()
+    printer = driver(serial, connection=serial.connection + "&flow=rtscts")
+    assert flags()
+    printer.close()
+
+
+def test_a_serial_printer_is_held_by_one_program(serial: SerialPrinter) -> None:
+    printer = driver(serial)
+    with pytest.raises(DeviceMissing, match="in use"):
+        driver(serial)
+    printer.close()
+
+
+@pytest.mark.parametrize("rig", [NetworkPrinter, SerialPrinter, UsbPrinter])
+def test_what_a_stopped_printer_did_not_take_is_thrown_away(rig: type[NetworkPrinter | SerialPrinter | UsbPrinter]) -> None:
+    with rig() as printer_rig:
+        printer = driver(printer_rig)
+        assert printer.status().ready
+        printer_rig.stop()
+        with pytest.raises(DeviceSilent):
+            printer.send(LONG_PAGE, 1)
+        began = time.monotonic()
+        printer.close()
+        assert time.monotonic() - began < 0.5
+        printer_rig.go()
+        assert printer_rig.papers == ()
+        assert len(printer_rig.received) < len(LONG_PAGE) / 2
+
+
+def test_a_usb_write_never_waits_for_ever_and_the_printer_is_not_reset(usb: UsbPrinter) -> None:
+    printer = driver(usb)
+    printer.send(PAGE, 1)
+    assert printer.wait_printed(1, 5)
+    printer.close()
+    assert 0 not in usb.write_timeouts_ms
+    assert usb.calls == ["open", "detach", "claim", "release", "close"]
+
+
+def test_a_usb_printer_is_found_by_its_class_among_other_devices(usb: UsbPrinter) -> None:
+    printer = driver(usb, connection="usb")
+    assert printer.status().ready
+    printer.close()
+
+
+# Opening
+
+
+def test_after_a_failed_open_it_opens(network: NetworkPrinter) -> None:
+    network.unplug()
+    printer = EscposPrinter(EscposPrinter.Settings(connection=network.connection))
+    with pytest.raises(DeviceMissing):
+        printer.open()
+    network.plug()
+    printer.open()
+    assert printer.status().ready
+    printer.close()
+
+
+def test_connecting_to_a_host_that_says_nothing_ends_within_the_deadline() -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        # The kernel drops connections that exceed the queue, as a firewall would.
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(full.getsockname())
+        printer = EscposPrinter(
+            EscposPrinter.Settings(connection=f"network:127.0.0.1:{full.getsockname()[1]}", write_deadline_s=0.3)
+        )
+        began = time.monotonic()
+        with pytest.raises(DeviceMissing):
+            printer.open()
+        assert time.monotonic() - began < 2
+        for each in waiting:
+            each.close()
+
+
+@pytest.mark.parametrize(
+    "connection",
+    ["serial:{tmp}/none?baud=9600", "serial:{tmp}/plain?baud=9600", "network:127.0.0.1:1", "network:printer.invalid:9100",
+     "file:{tmp}/none", "file:{tmp}", "usb:ffff:0001"],
+)  # fmt: skip
+def test_every_way_of_not_being_there_is_missing(connection: str, tmp_path: Path, usb: UsbPrinter) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    settings = EscposPrinter.Settings(connection=connection.format(tmp=tmp_path), answers=not connection.startswith("file"))
+    with pytest.raises(DeviceMissing):
+        EscposPrinter(settings, usb_backend=usb).open()
+
+
+def test_a_printer_that_may_not_be_opened_is_missing_and_the_way_out_is_told(usb: UsbPrinter) -> None:
+    usb.forbidden = True
+    with pytest.raises(DeviceMissing, match="udev"):
+        driver(usb)
+
+
+def test_a_device_file_that_answers_is_read_too() -> None:
+    # python-escpos' File can but write; usblp's device files answer.
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    far = VirtualPrinter()
+
+    def serve() -> None:
+        while data := os.read(master, 4096):
+            if data.endswith(b"\xff"):
+                return
+            os.write(master, far.feed(data))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    printer = EscposPrinter(EscposPrinter.Settings(connection=f"file:{os.ttyname(slave)}"))
+    printer.open()
+    assert printer.status() == PrinterStatus(paper=Paper.ENOUGH)
+    printer.send(PAGE, 1)
+    assert printer.wait_printed(1, 5)
+    printer.close()
+    os.write(slave, b"\xff")
+    thread.join(5)
+    os.close(master)
+    os.close(slave)
+    assert far.papers[0].texts == ("Alva",)
+
+
+def test_a_file_that_can_not_answer_is_a_wrong_configuration(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lp0")
+    with pytest.raises(ConfigError, match="answers = false"):
+        EscposPrinter(EscposPrinter.Settings(connection=f"file:{tmp_path}/lp0")).open()
+
+
+def test_it_needs_no_temporary_folder_leaves_none_and_touches_no_logging(network: NetworkPrinter, tmp_path: Path) -> None:
+    program = f"""
+import sys, logging
+from drivers.printers.escpos import EscposPrinter
+assert not {{"serial", "usb"}} & set(sys.modules)
+printer = EscposPrinter(EscposPrinter.Settings(connection={network.connection!r}))
+printer.open()
+printer.send({PAGE!r}, 1)
+assert printer.wait_printed(1, 5)
+printer.close()
+assert not [name for name in sys.modules if name in ("escpos.capabilities", "escpos.printer", "yaml")]
+assert not logging.getLogger().handlers
+"""
+    nowhere = str(tmp_path / "nowhere")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "TMPDIR": nowhere, "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(network.papers) == 1
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("connection", "address"),
+    [
+        ("usb", UsbAddress(None)),
+        ("usb:04b8:0E15", UsbAddress((0x04B8, 0x0E15))),
+        ("serial:/dev/ttyUSB0?baud=19200", SerialAddress("/dev/ttyUSB0", 19200, "xonxoff")),
+        ("serial:/dev/ttyUSB0?baud=115200&flow=none", SerialAddress("/dev/ttyUSB0", 115200, "none")),
+        ("network:192.168.1.50:9100", NetworkAddress("192.168.1.50", 9100)),
+        ("network:printer", NetworkAddress("printer", 9100)),
+        ("network:[fe80::1]:9101", NetworkAddress("fe80::1", 9101)),
+        ("file:/dev/usb/lp0", FileAddress("/dev/usb/lp0")),
+    ],
+)
+def test_connections_are_read(connection: str, address: object) -> None:
+    assert parse_connection(connection) == address
+
+
+@pytest.mark.parametrize(
+    "connection",
+    ["", "lp0", "usb:1:2", "usb:04b8", "serial:/dev/ttyUSB0", "serial:/dev/ttyUSB0?baud=fast", "network:", "network:host:0",
+     "network:host:99999", "file:", "bluetooth:00:11"],
+)  # fmt: skip
+def test_a_wrong_connection_is_refused_with_what_would_be_right(connection: str) -> None:
+    with pytest.raises(ConfigError, match=r"network:192\.168\.1\.50:9100"):
+        EscposPrinter.Settings(connection=connection)
+
+
+def test_a_wrong_connection_in_a_file_names_value_and_cure() -> None:
+    with pytest.raises(msgspec.ValidationError, match="'usb:04b8:0e15'"):
+        msgspec.convert({"connection": "usb:4"}, EscposPrinter.Settings)

@@ -1,0 +1,78 @@
+"""The fake printer's hand: the world outlives the driver, and shows what came out."""
+
+from __future__ import annotations
+
+import threading
+from io import BytesIO
+from uuid import uuid4
+
+import pytest
+from PIL import Image
+
+from drivers.errors import DeviceLost
+from drivers.printers.fake import FakePrinter
+from kiosk.values import Cause
+
+PAGE = b"\x1b@\x1c.Alva\n\x1dVB\x00"
+
+
+def opened(name: str, profile: str = "generic-80") -> FakePrinter:
+    printer = FakePrinter(FakePrinter.Settings(name=name, profile=profile))
+    printer.open()
+    return printer
+
+
+@pytest.fixture
+def name() -> str:
+    return uuid4().hex
+
+
+def test_the_same_hand_holds_every_driver_of_its_name(name: str) -> None:
+    hand = FakePrinter.hand(name)
+    hand.paper_out()
+    printer = opened(name)
+    assert printer.status().cause is Cause.PAPER_OUT
+    printer.close()
+    hand.paper_in()
+    opened(name).send(PAGE, 1)
+    assert FakePrinter.hand(name).papers[0].texts == ("Alva",)
+    assert FakePrinter.hand(name + "2").papers == ()
+
+
+@pytest.mark.parametrize(("profile", "dots"), [("generic-58", 384), ("generic-80", 576)])
+def test_paper_is_as_wide_as_the_profile_and_torn_where_there_is_no_cutter(name: str, profile: str, dots: int) -> None:
+    opened(name, profile).send(PAGE, 1)
+    (slip,) = FakePrinter.hand(name).papers
+    assert Image.open(BytesIO(slip.png())).width == dots
+
+
+def test_waiting_for_paper_ends_when_it_comes_and_when_it_does_not(name: str) -> None:
+    hand = FakePrinter.hand(name)
+    with pytest.raises(TimeoutError, match="0 of 1"):
+        hand.until_papers(1, 0.01)
+    thread = threading.Thread(target=lambda: opened(name).send(PAGE, 1))
+    thread.start()
+    assert len(hand.until_papers(1, 5)) == 1
+    thread.join()
+    assert hand.bytes_received > len(PAGE)
+
+
+def test_a_stopped_printer_that_goes_on_prints(name: str) -> None:
+    hand = FakePrinter.hand(name)
+    hand.stop()
+    printer = FakePrinter(FakePrinter.Settings(name=name, deadline_s=30))
+    printer.open()
+    thread = threading.Thread(target=lambda: printer.send(PAGE, 1))
+    thread.start()
+    hand.go()
+    assert len(hand.until_papers(1, 5)) == 1
+    thread.join()
+
+
+def test_a_driver_that_was_open_stays_lost_after_the_plug_is_back(name: str) -> None:
+    printer, hand = opened(name), FakePrinter.hand(name)
+    hand.unplug()
+    hand.plug()
+    with pytest.raises(DeviceLost):
+        printer.status()
+    assert opened(name).status().ready
