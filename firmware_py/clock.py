@@ -1,0 +1,46 @@
+"""What time it is, and how far that can be trusted: boot id, time since boot, wall clock."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from kiosk.values import Now, WallTime
+
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def boot_id() -> str:
+    """Return the kernel's id of this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+class Clock:
+    """Tells the moment. The wall clock is believed only once `synchronised` exists, or always when that is None."""
+
+    def __init__(self, timezone: ZoneInfo, synchronised: Path | None, boot: str | None = None) -> None:
+        self._timezone = timezone
+        self._synchronised = synchronised
+        self._boot_id = boot or boot_id()
+        self._trusted = False
+
+    def now(self) -> Now:
+        """Return this moment."""
+        boot_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+        return Now(self._boot_id, boot_ms, self._wall() if self._is_trusted() else None)
+
+    def _is_trusted(self) -> bool:
+        # Once synchronised the kernel keeps the time for the rest of this boot.
+        self._trusted = self._trusted or self._synchronised is None or self._synchronised.exists()
+        return self._trusted
+
+    def _wall(self) -> WallTime:
+        utc = datetime.now(UTC)
+        local = utc.astimezone(self._timezone)
+        return WallTime(
+            utc_ms=int(utc.timestamp() * 1000),
+            local_day=local.toordinal() - _EPOCH,
+            local_minute=local.hour * 60 + local.minute,
+        )

@@ -1,0 +1,236 @@
+"""The terminal's configuration: one TOML file; whatever is wrong with it is one clear line."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Struct
+
+from drivers.errors import ConfigError
+from drivers.registry import driver
+from kiosk.values import Colour, Language, Symbol, Zone, ZoneId
+
+
+class Table(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A table of the configuration file; an unknown key is an error."""
+
+
+class CafeTable(Table, frozen=True):
+    """`[cafe]`: the venue."""
+
+    name: str
+    language: Language = Language.SV
+    """What strangers and staff are spoken to in."""
+    timezone: str = "Europe/Stockholm"
+    closes: str = "04:00"
+    """HH:MM in the venue's time zone, when visits end."""
+    badge_url: str = "fikatap:v/"
+    """What a badge's QR code holds before the visit's id."""
+    trust_clock: bool = False
+    """Believe the wall clock without waiting for it to be synchronised (a machine with a clock battery)."""
+
+
+class ZoneTable(Table, frozen=True):
+    """`[[zone]]`: a part of the café."""
+
+    id: str
+    name: str
+    symbol: Symbol
+    colour: Colour
+    capacity: int = 8
+    quiet: bool = False
+
+
+class DoorTable(Table, frozen=True):
+    """`[door]`: durations in seconds."""
+
+    checkout_after_s: float = 600
+    double_tap_s: float = 3
+    badge_fresh_s: float = 300
+    max_stay_s: float = 43_200
+    light_s: float = 20
+    enrol_s: float = 60
+
+
+class MatchingTable(Table, frozen=True):
+    """`[matching]`: how long an answer may take."""
+
+    deadline_ms: int = 800
+
+
+class LedgerTable(Table, frozen=True):
+    """`[ledger]`: the durable record; the venue's key lies beside it."""
+
+    path: Path = Path("/var/lib/fikatap/ledger.db")
+    terminal: str = "t1"
+    """This box's name: part of every id."""
+
+
+class ControlTable(Table, frozen=True):
+    """`[control]`: the socket that commands talk to."""
+
+    socket: Path = Path("/run/fikatap/control.sock")
+
+
+class Chosen(Struct, frozen=True):
+    """A driver chosen by name, with its settings; `make()` gives a device that is not open yet."""
+
+    driver: str
+    cls: type[Any]
+    settings: Any
+
+    def make(self) -> Any:
+        """Return a new device."""
+        return self.cls(self.settings)
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """The whole configuration, checked."""
+
+    cafe: CafeTable
+    zones: tuple[Zone, ...]
+    door: DoorTable
+    matching: MatchingTable
+    ledger: LedgerTable
+    control: ControlTable
+    readers: dict[str, Chosen]
+    printer: Chosen | None
+    lights: Chosen | None
+    sounder: Chosen | None
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """The venue's time zone."""
+        return ZoneInfo(self.cafe.timezone)
+
+    @property
+    def closes_minute(self) -> int:
+        """The minute of the day at which the café closes."""
+        hours, _, minutes = self.cafe.closes.partition(":")
+        return int(hours) * 60 + int(minutes)
+
+
+T = TypeVar("T", bound=Struct)
+
+TABLES = ("cafe", "zone", "door", "matching", "ledger", "control", "reader", "printer", "lights", "sounder")
+
+
+def load(path: Path) -> Config:
+    """Read and check the configuration; raise `ConfigError` with one line that says file, place, value and remedy."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}; name the file with --config") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is not UTF-8") from error
+    try:
+        return parse(text)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def parse(text: str) -> Config:
+    """Check a configuration's text; raise `ConfigError`."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not TOML: {error}") from error
+    _known("the file", data, TABLES)
+    cafe = _table("cafe", data.get("cafe", {}), CafeTable)
+    _check_cafe(cafe)
+    zones = _zones(data.get("zone", []))
+    door = _table("door", data.get("door", {}), DoorTable)
+    for key in door.__struct_fields__:
+        if getattr(door, key) <= 0:
+            raise ConfigError(f"[door] {key} = {getattr(door, key):g} must be more than 0 seconds")
+    readers = data.get("reader", {})
+    if not isinstance(readers, dict) or not all(isinstance(each, dict) for each in readers.values()):
+        raise ConfigError("a reader is a table with a name of its own: write [reader.door]")
+    config = Config(
+        cafe=cafe,
+        zones=zones,
+        door=door,
+        matching=_table("matching", data.get("matching", {}), MatchingTable),
+        ledger=_table("ledger", data.get("ledger", {}), LedgerTable),
+        control=_table("control", data.get("control", {}), ControlTable),
+        readers={name: _chosen("reader", f"reader.{name}", table) for name, table in readers.items()},
+        printer=_chosen("printer", "printer", data["printer"]) if "printer" in data else None,
+        lights=_chosen("lights", "lights", data["lights"]) if "lights" in data else None,
+        sounder=_chosen("sounder", "sounder", data["sounder"]) if "sounder" in data else None,
+    )
+    if not config.readers:
+        raise ConfigError('no reader: write [reader.door] and driver = "pcsc"')
+    return config
+
+
+def _known(place: str, data: dict[str, Any], known: tuple[str, ...]) -> None:
+    """Complain of the first key that is not known, and name the one that was probably meant."""
+    for key in data:
+        if key not in known:
+            close = get_close_matches(key, known, 1)
+            meant = f"; did you mean '{close[0]}'?" if close else ""
+            raise ConfigError(f"{place} has no '{key}'; it has {', '.join(known)}{meant}")
+
+
+def _table(place: str, data: Any, kind: type[T]) -> T:
+    """Convert one table; raise `ConfigError` with the table's name, the key, the value and what would be right."""
+    if not isinstance(data, dict):
+        raise ConfigError(f"[{place}] is a table, not {data!r}")
+    _known(f"[{place}]", data, kind.__struct_fields__)
+    try:
+        return msgspec.convert(data, kind, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        key = path.rstrip("`")
+        value = f" {key} = {data.get(key.partition('.')[0].partition('[')[0])!r}" if key else ""
+        raise ConfigError(f"[{place}]{value}: {message}") from error
+
+
+def _decode(kind: type[Any], value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise ValueError(f"write a text in quotes, not {value!r}")
+
+
+def _zones(data: Any) -> tuple[Zone, ...]:
+    if not isinstance(data, list) or not data:
+        raise ConfigError("no zones: write at least one [[zone]] with id, name, symbol and colour")
+    zones = []
+    for place, each in enumerate(data, 1):
+        table = _table(f"zone {place}", each, ZoneTable)
+        if table.capacity < 1:
+            raise ConfigError(f"[zone {place}] capacity = {table.capacity} must be 1 or more people")
+        zones.append(Zone(ZoneId(table.id), table.name, table.symbol, table.colour, capacity=table.capacity, quiet=table.quiet))
+    ids = [zone.id for zone in zones]
+    for zone in ids:
+        if ids.count(zone) > 1:
+            raise ConfigError(f"[[zone]] id = '{zone}' is there {ids.count(zone)} times; each zone has an id of its own")
+    return tuple(zones)
+
+
+def _chosen(port: str, place: str, data: Any) -> Chosen:
+    """Choose a driver by name and read its settings."""
+    if not isinstance(data, dict):
+        raise ConfigError(f"[{place}] is a table, not {data!r}")
+    settings = dict(data)
+    name = settings.pop("driver", None)
+    if not isinstance(name, str):
+        raise ConfigError(f'[{place}] needs driver = "…"')
+    cls = driver(port, name)
+    _known(f"[{place}]", data, ("driver", *cls.Settings.__struct_fields__))
+    return Chosen(name, cls, _table(place, settings, cls.Settings))
+
+
+def _check_cafe(cafe: CafeTable) -> None:
+    try:
+        ZoneInfo(cafe.timezone)
+    except (KeyError, ValueError, OSError) as error:
+        raise ConfigError(f"[cafe] timezone = '{cafe.timezone}' is not known; write one like 'Europe/Stockholm'") from error
+    hours, colon, minutes = cafe.closes.partition(":")
+    if not (colon and hours.isdecimal() and minutes.isdecimal() and int(hours) < 24 and int(minutes) < 60):
+        raise ConfigError(f"[cafe] closes = '{cafe.closes}' is not a time; write HH:MM, like '22:00'")

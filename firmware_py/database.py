@@ -1,0 +1,268 @@
+"""The ledger's file: its lock, its schema by version, and what can go wrong with it, told in sentences."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import apsw
+
+from drivers.errors import FikatapError
+from firmware_py.files import put_in_place
+
+APPLICATION_ID = 0x46494B41
+"""`FIKA`, in the file's header: tells a ledger from other people's databases."""
+BUSY_MS = 2_000
+"""How long to wait for somebody who looks into the file with other tools."""
+
+STEPS: tuple[str, ...] = (
+    """
+    CREATE TABLE terminal (
+      only        INTEGER PRIMARY KEY CHECK (only = 1),
+      incarnation TEXT    NOT NULL,
+      serial      INTEGER NOT NULL DEFAULT 0,
+      number      INTEGER NOT NULL DEFAULT 0,
+      starts      INTEGER NOT NULL DEFAULT 0,
+      tidied      INTEGER NOT NULL DEFAULT 0,
+      key_id      TEXT    NOT NULL DEFAULT ''
+    ) STRICT;
+
+    CREATE TABLE events (
+      seq     INTEGER PRIMARY KEY,
+      kind    TEXT    NOT NULL,
+      boot_id TEXT    NOT NULL,
+      boot_ms INTEGER NOT NULL,
+      utc_ms  INTEGER,
+      trusted INTEGER GENERATED ALWAYS AS (utc_ms IS NOT NULL) VIRTUAL,
+      fact    TEXT    NOT NULL
+    ) STRICT;
+
+    CREATE TABLE clocks (boot_id TEXT PRIMARY KEY, offset_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+    CREATE VIEW timed_events AS
+      SELECT seq, kind, boot_id, boot_ms, trusted, coalesce(utc_ms, boot_ms + offset_ms) AS utc_ms, fact
+      FROM events LEFT JOIN clocks USING (boot_id);
+
+    CREATE TABLE members (
+      id         TEXT PRIMARY KEY,
+      profile    TEXT    NOT NULL,
+      visits     INTEGER NOT NULL DEFAULT 0,
+      approached INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+
+    CREATE TABLE cards (
+      card    TEXT PRIMARY KEY,
+      member  TEXT    NOT NULL REFERENCES members ON DELETE CASCADE,
+      bound   INTEGER NOT NULL,
+      blocked INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX cards_of_member ON cards (member);
+
+    CREATE TABLE visits (
+      id           TEXT PRIMARY KEY,
+      member       TEXT REFERENCES members ON DELETE SET NULL,
+      number       INTEGER NOT NULL,
+      opened_seq   INTEGER NOT NULL,
+      boot_id      TEXT    NOT NULL,
+      boot_ms      INTEGER NOT NULL,
+      utc_ms       INTEGER,
+      local_day    INTEGER,
+      local_minute INTEGER,
+      rate         INTEGER NOT NULL,
+      confirmed    INTEGER NOT NULL,
+      owed         INTEGER NOT NULL,
+      zone         TEXT,
+      approached   INTEGER NOT NULL,
+      introduced   INTEGER NOT NULL,
+      closed_seq   INTEGER,
+      why          TEXT
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX visits_of_member ON visits (member);
+    CREATE INDEX visits_open ON visits (opened_seq) WHERE closed_seq IS NULL;
+
+    CREATE TABLE introductions (
+      member  TEXT    NOT NULL REFERENCES members ON DELETE CASCADE,
+      partner TEXT    NOT NULL REFERENCES members ON DELETE CASCADE,
+      seq     INTEGER NOT NULL,
+      utc_ms  INTEGER,
+      visit   TEXT    NOT NULL,
+      PRIMARY KEY (member, seq, partner)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX introductions_to ON introductions (partner, seq, utc_ms, member, visit);
+
+    CREATE TABLE jobs (
+      id    TEXT PRIMARY KEY,
+      visit TEXT NOT NULL,
+      state TEXT NOT NULL,
+      cause TEXT,
+      badge TEXT
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX jobs_kept ON jobs (visit) WHERE badge IS NOT NULL;
+
+    CREATE TABLE notices (
+      id       INTEGER PRIMARY KEY,
+      seq      INTEGER NOT NULL,
+      notice   TEXT    NOT NULL,
+      job      TEXT,
+      cause    TEXT,
+      resolved INTEGER
+    ) STRICT;
+    CREATE INDEX notices_open ON notices (job) WHERE resolved IS NULL;
+
+    INSERT INTO terminal (only, incarnation) VALUES (1, new_incarnation());
+    """,
+)
+"""What each version adds to the one before; never changed once released, only added to."""
+
+
+class LedgerError(FikatapError):
+    """The ledger can't be opened, read or written; nothing of what was asked was stored."""
+
+
+class LedgerInUse(LedgerError):
+    """Another program holds the ledger."""
+
+
+class LedgerTooNew(LedgerError):
+    """The ledger was written by a newer version of the program."""
+
+
+class Lock:
+    """A ledger's lock: held by one program, let go by the kernel when that ends, however it ends."""
+
+    def __init__(self, ledger: Path) -> None:
+        path = ledger.with_name(f"{ledger.name}.lock")
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LedgerError(f"{path} can't be written: {error.strerror}; the ledger's folder must be writable") from error
+        try:
+            self._take(ledger)
+        except BaseException:
+            self.release()
+            raise
+
+    def _take(self, ledger: Path) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._descriptor, 20, 0).decode("ascii", "replace").strip() or "of unknown number"
+            raise LedgerInUse(f"{ledger} is in use by process {holder}; only one program at a time may write it") from None
+        try:
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        except OSError as error:
+            raise LedgerError(f"{ledger} can't be locked: {error.strerror}") from error
+
+    def release(self) -> None:
+        """Let the ledger go."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def open_database(path: Path, *, new_incarnation: str) -> apsw.Connection:
+    """Open the ledger's file for writing, make or migrate its schema; raise `LedgerError`."""
+    try:
+        # SQLite gives its journal the file's own mode: members' profiles are nobody else's business.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise LedgerError(f"{path} can't be opened for writing: {error.strerror}") from error
+    try:
+        connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            _set_up(connection)
+            migrate(connection, path, new_incarnation=new_incarnation)
+        except BaseException:
+            connection.close()
+            raise
+    except apsw.Error as error:
+        raise told(path, error) from error
+    return connection
+
+
+def open_for_reading(path: Path) -> apsw.Connection:
+    """Open a second connection to a ledger that is open already; raise `LedgerError`."""
+    try:
+        connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READONLY)
+        connection.set_busy_timeout(BUSY_MS)
+    except apsw.Error as error:
+        raise told(path, error) from error
+    return connection
+
+
+def _set_up(connection: apsw.Connection) -> None:
+    connection.set_busy_timeout(BUSY_MS)
+    # Simulated power cuts lose acknowledged commits with every other pair of these two.
+    if connection.pragma("journal_mode", "wal") != "wal":
+        raise apsw.CantOpenError("this file system has no shared memory for a write-ahead log")
+    connection.pragma("synchronous", "FULL")
+    connection.pragma("foreign_keys", 1)
+    connection.pragma("secure_delete", 1)  # a removed member's words don't stay behind in free pages
+    connection.pragma("temp_store", "MEMORY")
+    connection.wal_autocheckpoint(0)  # `Ledger.tidy` does it, when nobody waits at the door
+
+
+def migrate(connection: apsw.Connection, path: Path, steps: Sequence[str] = STEPS, *, new_incarnation: str) -> None:
+    """Bring the schema to the version that `steps` make, in one transaction, after a copy of the file as it was."""
+    found: int = connection.pragma("user_version")
+    empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+    if not empty and connection.pragma("application_id") != APPLICATION_ID:
+        raise LedgerError(f"{path} is a database, but not a ledger of Fikatap; give the ledger a path of its own")
+    if found > len(steps):
+        raise LedgerTooNew(
+            f"{path} was written by a newer Fikatap (ledger version {found}, this program knows {len(steps)}); "
+            f"install that version again, or restore the copy that was made before its migration"
+        )
+    if found == len(steps):
+        return
+    if not empty:
+        _keep_copy(connection, path.with_name(f"{path.name}.v{found}"))
+    connection.create_scalar_function("new_incarnation", lambda *_: new_incarnation, 0)
+    with connection:
+        for step in steps[found:]:
+            connection.execute(step)
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", len(steps))
+    connection.create_scalar_function("new_incarnation", None, 0)
+
+
+def _keep_copy(connection: apsw.Connection, copy: Path) -> None:
+    part = copy.with_name(f"{copy.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        target = apsw.Connection(os.fspath(part))
+        try:
+            with target.backup("main", connection, "main") as backup:
+                while not backup.done:
+                    backup.step()
+        finally:
+            target.close()
+        put_in_place(part, copy)
+    except OSError as error:
+        raise LedgerError(f"{copy} can't be written: {error.strerror}; the ledger is not migrated without a copy") from error
+
+
+def told(path: Path, error: apsw.Error) -> LedgerError:
+    """Return a database error as a sentence that says what to do."""
+    match error:
+        case apsw.FullError():
+            said = "can't be written: the disk is full; make room on it"
+        case apsw.ReadOnlyError():
+            said = "can't be written: it or its disk is read-only"
+        case apsw.NotADBError():
+            said = "is not a ledger, or is damaged; restore a copy, or give the ledger a path of its own"
+        case apsw.CorruptError():
+            said = "is damaged; restore a copy"
+        case apsw.BusyError() | apsw.LockedError():
+            said = "is held by another program; close it"
+        case apsw.CantOpenError():
+            said = "can't be opened; its folder must be there and be writable"
+        case apsw.IOError():
+            said = "can't be read or written: the disk or memory card fails; look at its space and its health"
+        case _:
+            said = "does not take this"
+    return LedgerError(f"{path} {said} ({error})")

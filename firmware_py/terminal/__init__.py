@@ -1,0 +1,1 @@
+"""The running terminal: loop, lanes, supervision, control socket."""

@@ -1,0 +1,451 @@
+"""The running terminal: one writer of state takes events in, lets the rules decide, commits, and only then acts."""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable
+from typing import Any, assert_never
+
+from msgspec import Struct
+
+from drivers.errors import DeviceError, FikatapError
+from firmware_py.clock import Clock
+from firmware_py.commands import CommandError, carry_out
+from firmware_py.keys import VenueKey
+from firmware_py.ledger import Ledger, LedgerError
+from firmware_py.matching.embedded import EmbeddedMatching, MatchingServant, Question
+from firmware_py.terminal.control import Command
+from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp, Report
+from firmware_py.terminal.notify import Notifier
+from firmware_py.terminal.servants import LightsServant, PrinterServant, ReaderServant, SounderServant, cause_of
+from firmware_py.terminal.status import status, status_line
+from firmware_py.terminal.supervise import Supervisor
+from firmware_py.wiring import Wiring
+from kiosk.door import DoorState, next_deadline, step
+from kiosk.effects import (
+    DURABLE,
+    Answer,
+    AwaitJob,
+    BindCard,
+    CheckPrinter,
+    CloseVisit,
+    ConfirmVisit,
+    Durable,
+    Effect,
+    EndEnrolment,
+    Enrolment,
+    FindMatch,
+    LightZone,
+    OpenVisit,
+    QueueBadge,
+    SendJob,
+    SetJob,
+    SettleMatch,
+    TellStaff,
+)
+from kiosk.events import (
+    CardTapped,
+    CommitFailed,
+    EnrolmentAsked,
+    Event,
+    JobJudged,
+    MemberCheckedIn,
+    MemberLeft,
+    PrinterChanged,
+    TimePassed,
+)
+from kiosk.jobs import Job, JobState
+from kiosk.values import CardId, JobId, MemberId
+
+log = logging.getLogger("fikatap")
+
+PRINTER, LIGHTS, SOUNDER, MATCHING = "printer", "lights", "sounder", "matching"
+LOOK_EVERY_MS = 1_000
+"""How often lanes, deadlines of the day and the watchdog are looked at when nothing happens."""
+END_OF_JOB_S = 4.0
+"""How long a stop waits for the badge under way."""
+
+
+class Stop(Struct, frozen=True):
+    """End the loop."""
+
+
+class Fed(Struct, frozen=True):
+    """An event that the terminal itself has for the door, in its turn."""
+
+    event: Event
+
+
+Message = Report | Command | Fed | Stop
+Observer = Callable[[Event | Effect], None]
+"""Hears of every event and, once it was stored, of every effect; called in the loop's thread, must be quick."""
+
+
+class Terminal:
+    """One terminal at work. Made and run in one thread; `post` and `stop` may be called from any."""
+
+    def __init__(
+        self, wiring: Wiring, ledger: Ledger, key: VenueKey, clock: Clock, notifier: Notifier, observer: Observer | None = None
+    ) -> None:
+        self._wiring = wiring
+        self._ledger = ledger
+        self._key = key
+        self._clock = clock
+        self._notifier = notifier
+        self._observers: list[Observer] = [] if observer is None else [observer]
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._tickets: dict[int, Command] = {}
+        self._last_ticket = 0
+        self._must_reload = False
+        self._restart_for: str | None = None
+        self._looked_ms = 0
+        self.state = DoorState(house=wiring.house(ledger.prefix))
+        self._supervisor = Supervisor(
+            self._lanes(),
+            feed=lambda event: self._inbox.put(Fed(event)),
+            went_down=self._went_down,
+            restart=self._may_restart,
+            now_ms=clock.now().boot_ms,
+        )
+
+    def post(self, message: Message) -> None:
+        """Give the loop something to do; from any thread."""
+        self._inbox.put(message)
+
+    def stop(self) -> None:
+        """Ask the loop to end; from any thread or signal handler."""
+        self._inbox.put(Stop())
+
+    def run(self) -> int:
+        """Work until stopped; return the exit code: 0, or 75 when a restart may help a device that hangs."""
+        self._apply(self._ledger.started())
+        self._supervisor.start()
+        self._notifier.ready()
+        self._notifier.status(self._status_line())
+        log.info("ready: %d here", len(self.state.visits))
+        while self._restart_for is None:
+            message = self._next()
+            if isinstance(message, Stop):
+                break
+            if message is not None:
+                self._take(message)
+            self._look_after()
+        self._end()
+        return 0 if self._restart_for is None else 75
+
+    def _next(self) -> Message | None:
+        """Wait for a message until the next deadline."""
+        now = self._clock.now().boot_ms
+        due = [now + LOOK_EVERY_MS, *(at for at in (next_deadline(self.state), self._supervisor.next_ms()) if at is not None)]
+        try:
+            return self._inbox.get(timeout=max(0.0, (min(due) - now) / 1000))
+        except queue.Empty:
+            return None
+
+    def _take(self, message: Report | Command | Fed) -> None:
+        match message:
+            case Report():
+                self._hear(message)
+            case Fed(event):
+                self._apply(event)
+            case Command():
+                self._carry_out(message)
+            case _:
+                assert_never(message)
+
+    def _hear(self, report: Report) -> None:
+        """Take a lane's report, unless it comes from a lane that was abandoned."""
+        if not self._supervisor.is_current(report.lane, report.generation):
+            return
+        now_ms = self._clock.now().boot_ms
+        match report.item:
+            case LaneUp(what):
+                self._supervisor.up(report.lane, what, now_ms)
+            case LaneDown(error):
+                self._supervisor.down(report.lane, error, now_ms)
+            case LaneCrashed(error):
+                raise error
+            case CardRead(reader, card, lying):
+                self._tap(reader, card, lying=lying)
+            case event:
+                self._apply(event)
+
+    def _tap(self, reader: str, card: CardId, *, lying: bool) -> None:
+        """Look up whose card it is, and let the door decide."""
+        try:
+            member, blocked, rate = self._ledger.holder(card)
+        except LedgerError as error:
+            self._storage_failed(reader, error)
+            return
+        self._apply(CardTapped(reader, card, member, blocked=blocked, lying=lying, rate=rate))
+
+    def _apply(self, event: Event) -> bool:
+        """Let the rules decide, store what must survive, and only then act; return whether it could be stored."""
+        if self._must_reload and not self._reload():
+            self._refuse(event)
+            return False
+        now = self._clock.now()
+        state, effects = step(self.state, event, now)
+        durable: list[Durable] = [effect for effect in effects if isinstance(effect, DURABLE)]
+        if durable:
+            try:
+                self._ledger.commit(event, durable, now, state.serial)
+            except LedgerError as error:
+                self._storage_failed(_reader_of(event), error)
+                return False
+        self.state = state
+        self._tell(event)
+        for effect in effects:
+            self._perform(effect)
+            self._tell(effect)
+        return True
+
+    def _storage_failed(self, reader: str | None, error: LedgerError) -> None:
+        """Nothing was stored, so nothing is done; whoever stands there is told, and the ledger is read anew before more."""
+        if not self._must_reload:
+            log.error("nothing can be stored, check-ins are refused: %s", error)
+        self._must_reload = True
+        self._refuse(CommitFailed(reader))
+
+    def _refuse(self, event: Event) -> None:
+        """Tell the person at the reader to go to staff."""
+        self.state, effects = step(self.state, CommitFailed(_reader_of(event)), self._clock.now())
+        for effect in effects:
+            self._perform(effect)
+            self._tell(effect)
+
+    def _reload(self) -> bool:
+        """Open the ledger again and go on from what it holds, as after a restart; return whether that worked."""
+        try:
+            self._ledger.reopen()
+            now = self._clock.now()
+            before = self.state
+            fresh = DoorState(house=before.house, recent=before.recent, enrolling=before.enrolling)
+            started = self._ledger.started()
+            state, effects = step(fresh, started, now)
+            durable: list[Durable] = [effect for effect in effects if isinstance(effect, DURABLE)]
+            if durable:
+                self._ledger.commit(started, durable, now, state.serial)
+        except LedgerError:
+            return False
+        log.info("storing works again")
+        self._must_reload = False
+        self.state = state
+        for effect in effects:
+            self._perform(effect)
+        self._apply(PrinterChanged(before.spool.cause, paper_low=before.spool.paper_low))
+        return True
+
+    def _perform(self, effect: Effect) -> None:
+        """Turn an effect into a call on a lane; what is durable was done by the commit."""
+        match effect:
+            case Answer():
+                if effect.reader is not None:
+                    self._supervisor.submit(LIGHTS, effect)
+                    self._supervisor.submit(SOUNDER, effect)
+            case LightZone():
+                self._supervisor.submit(LIGHTS, effect)
+            case FindMatch(visit=visit_id):
+                visit = self.state.visits[visit_id]
+                self._supervisor.submit(MATCHING, Question(visit, self.state.visits, self.state.occupancy()))
+            case CheckPrinter() | SendJob() | AwaitJob():
+                self._supervisor.submit(PRINTER, effect)
+            case EndEnrolment():
+                self._end_enrolment(effect)
+            case OpenVisit() | CloseVisit() | ConfirmVisit() | SettleMatch() | QueueBadge() | SetJob() | BindCard():
+                pass
+            case TellStaff():
+                log.warning("staff: %s", self._wiring.notice(effect))
+            case _:
+                assert_never(effect)
+
+    def _went_down(self, name: str, error: DeviceError | None) -> None:
+        if name == PRINTER:
+            self._inbox.put(Fed(PrinterChanged(cause_of(error))))
+
+    def _may_restart(self, name: str) -> bool:
+        """Allow one restart of the process for a device that hangs, once for each boot; the mark outlives the process."""
+        mark = self._wiring.config.ledger.path.with_suffix(".restarts")
+        line = f"{self._clock.now().boot_id} {name}"
+        try:
+            lines = mark.read_text(encoding="utf-8").splitlines() if mark.exists() else []
+            if line in lines:
+                return False
+            current = [each for each in lines if each.startswith(self._clock.now().boot_id)]
+            mark.write_text("\n".join([*current, line]) + "\n", encoding="utf-8")
+        except OSError:
+            return False  # without a mark a hanging device would restart the door for ever
+        log.error("%s hangs: the terminal restarts once", name)
+        self._restart_for = name
+        return True
+
+    def _look_after(self) -> None:
+        now_ms = self._clock.now().boot_ms
+        self._supervisor.look_after(now_ms)
+        due = next_deadline(self.state)
+        if (due is not None and now_ms >= due) or now_ms - self._looked_ms >= LOOK_EVERY_MS:
+            self._looked_ms = now_ms
+            self._apply(TimePassed())
+            self._tidy()
+            self._notifier.status(self._status_line())
+            if self._notifier.watchdog_s is not None:
+                self._notifier.alive()
+
+    def _tidy(self) -> None:
+        """Let the ledger tidy up while nobody waits at the door."""
+        if self._must_reload or self.state.asked or not self._inbox.empty():
+            return
+        try:
+            self._ledger.tidy()
+        except LedgerError as error:
+            self._storage_failed(None, error)
+
+    def _status_line(self) -> str:
+        return status_line(self.state, self._supervisor, self._wiring, stores=not self._must_reload)
+
+    def _tell(self, what: Event | Effect) -> None:
+        for observer in self._observers:
+            observer(what)
+
+    def _carry_out(self, command: Command) -> None:
+        """Carry out a command that came through the socket, and answer it."""
+        try:
+            result = self._command(command)
+        except FikatapError as error:
+            command.fail(str(error))
+        except (KeyError, TypeError, ValueError) as error:
+            command.fail(f"{command.name}: {error!r} is wrong or missing among its arguments")
+        else:
+            if result is not _LATER:
+                command.answer(result)
+
+    def _command(self, command: Command) -> Any:
+        arguments = command.arguments
+        match command.name:
+            case "status":
+                return status(
+                    self.state, self._supervisor, self._wiring, self._ledger, self._clock.now(), stores=not self._must_reload
+                )
+            case "watch":
+                self._observers.append(command.observe)
+                return _LATER
+            case "unwatch":
+                self._observers = [each for each in self._observers if each != arguments["observer"]]
+                return None
+            case "visits.checkin":
+                return self._check_in(MemberId(str(arguments["member"])))
+            case "visits.leave":
+                return self._leave(MemberId(str(arguments["member"])))
+            case "cards.enrol":
+                return self._enrol(command, MemberId(str(arguments["member"])))
+            case "jobs.judge":
+                return self._judge(JobId(str(arguments["job"])), printed=bool(arguments["printed"]))
+            case "members.remove" if self.state.visit_of(MemberId(str(arguments.get("member")))) is not None:
+                member = arguments["member"]
+                raise CommandError(f"{member} is checked in; say 'fikatap visits leave {member}' first")
+            case name:
+                return carry_out(name, arguments, self._ledger, self._key)
+
+    def _check_in(self, member_id: MemberId) -> Any:
+        member = self._ledger.member(member_id)
+        if member is None:
+            raise CommandError(f"there is no member '{member_id}'; 'fikatap members list' shows them")
+        if self.state.visit_of(member_id) is not None:
+            raise CommandError(f"{member_id} is checked in already")
+        if not self._apply(MemberCheckedIn(member, self._ledger.rate(member_id))):
+            raise CommandError("nothing can be stored; see 'fikatap status'")
+        visit = self.state.visit_of(member_id)
+        return {"visit": None if visit is None else visit.id}
+
+    def _leave(self, member_id: MemberId) -> Any:
+        visit = self.state.visit_of(member_id)
+        if visit is None:
+            raise CommandError(f"{member_id} is not checked in")
+        if not self._apply(MemberLeft(member_id)):
+            raise CommandError("nothing can be stored; see 'fikatap status'")
+        return {"visit": visit.id}
+
+    def _enrol(self, command: Command, member_id: MemberId) -> Any:
+        if self._ledger.member(member_id) is None:
+            raise CommandError(f"there is no member '{member_id}'; 'fikatap members list' shows them")
+        self._last_ticket += 1
+        self._tickets[self._last_ticket] = command
+        self._apply(EnrolmentAsked(member_id, self._last_ticket))
+        return _LATER
+
+    def _end_enrolment(self, effect: EndEnrolment) -> None:
+        command = self._tickets.pop(effect.ticket, None)
+        if command is None:
+            return
+        if effect.outcome is Enrolment.DONE:
+            command.answer({"enrolled": command.arguments["member"]})
+        else:
+            command.fail(_NOT_ENROLLED[effect.outcome])
+
+    def _judge(self, job_id: JobId, *, printed: bool) -> Any:
+        job: Job | None = self._ledger.job(job_id)
+        if job is None or job.state is not JobState.UNKNOWN:
+            state = "not there" if job is None else job.state.value
+            raise CommandError(f"badge {job_id} is {state}; only an unknown one can be judged")
+        if not self._apply(JobJudged(job, printed)):
+            raise CommandError("nothing can be stored; see 'fikatap status'")
+        return {"job": job_id, "printed": printed}
+
+    def _end(self) -> None:
+        """Let the badge under way end, close the devices, close the ledger."""
+        self._notifier.stopping()
+        deadline = self._clock.now().boot_ms + int(END_OF_JOB_S * 1000)
+        while (job := self._under_way()) is not None and self._clock.now().boot_ms < deadline:
+            try:
+                message = self._inbox.get(timeout=(deadline - self._clock.now().boot_ms) / 1000)
+            except (queue.Empty, ValueError):
+                break
+            if isinstance(message, Report) and message.lane == PRINTER:
+                self._hear(message)
+            if self._under_way() is not None and self._under_way() != job:
+                break  # the next badge waits for the next start
+        self._supervisor.stop(0.9)
+        self._ledger.close()
+
+    def _under_way(self) -> JobId | None:
+        """Return the job of which some may be on paper."""
+        current = self.state.spool.current
+        if current is None or self.state.spool.jobs[current].state is JobState.QUEUED:
+            return None
+        return current
+
+    def _lanes(self) -> list[Lane[Any]]:
+        wiring, config = self._wiring, self._wiring.config
+        lanes: list[Lane[Any]] = [
+            Lane(f"reader {name}", chosen.make, ReaderServant(name, self._key.pseudonym), self.post)
+            for name, chosen in config.readers.items()
+        ]
+        if config.printer is not None:
+            lanes.append(Lane(PRINTER, config.printer.make, PrinterServant(wiring.render), self.post))
+        if config.lights is not None:
+            lanes.append(Lane(LIGHTS, config.lights.make, LightsServant(), self.post))
+        if config.sounder is not None:
+            lanes.append(Lane(SOUNDER, config.sounder.make, SounderServant(), self.post, newest_only=True))
+        lanes.append(Lane(MATCHING, self._matching, MatchingServant(), self.post))
+        return lanes
+
+    def _matching(self) -> EmbeddedMatching:
+        return EmbeddedMatching(self._wiring.zones, self._wiring.vocabulary, self._ledger.reader)
+
+
+_LATER = object()
+"""The result of a command that is answered later."""
+
+_NOT_ENROLLED = {
+    Enrolment.TAKEN: "that card belongs to another member; block it or replace it first",
+    Enrolment.BLOCKED: "that card is blocked; take another one",
+    Enrolment.REPLACED: "another enrolment was begun meanwhile",
+    Enrolment.LATE: "no card was held to the reader in time; try again",
+}
+
+
+def _reader_of(event: Event) -> str | None:
+    """Return the reader at which somebody waits for an answer to this event."""
+    reader = getattr(event, "reader", None)
+    return reader if isinstance(reader, str) else None

@@ -1,0 +1,160 @@
+"""Supervision: lanes that go down are reopened with back-off, lanes that hang are abandoned, and people are told once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from typing import Any
+
+from drivers.errors import DeviceError
+from firmware_py.terminal.lanes import Lane
+from kiosk.events import Event
+
+log = logging.getLogger("fikatap")
+
+BACK_OFF_MS = (100, 200, 500, 1_000)
+"""How long to wait before each next opening; the last one goes on for ever."""
+STEADY_MS = 10_000
+"""A device that was up for so long starts again at the shortest wait."""
+ABANDON_LIMIT = 2
+"""After so many abandoned threads the process is restarted, once for each boot and lane."""
+
+
+class Health(StrEnum):
+    """How a device stands."""
+
+    OPENING = "opening"
+    UP = "up"
+    DOWN = "down"
+    FAILED = "failed"
+    """It hung again after the restart that was to help: left alone until somebody sees to it."""
+
+
+class Watched:
+    """One lane under supervision; times are boot time in milliseconds."""
+
+    def __init__(self, lane: Lane[Any], now_ms: int) -> None:
+        self.lane = lane
+        self.health = Health.OPENING
+        self.what = ""
+        """The device in words, once it was open."""
+        self.trouble = ""
+        """What is wrong, in words; empty when nothing is."""
+        self.since_ms = now_ms
+        self.attempts = 0
+        self.abandoned = 0
+        self.retry_ms: int | None = None
+
+
+class Supervisor:
+    """Watches over all lanes.
+
+    `feed` takes the events of calls that will not be answered; `went_down(name, error)` hears once of each loss (error is
+    None for a lane that hung); `restart(name)` is asked for a restart of the process and returns False when this boot had it
+    already.
+    """
+
+    def __init__(
+        self,
+        lanes: Iterable[Lane[Any]],
+        *,
+        feed: Callable[[Event], None],
+        went_down: Callable[[str, DeviceError | None], None],
+        restart: Callable[[str], bool],
+        now_ms: int,
+    ) -> None:
+        self.watched = {lane.name: Watched(lane, now_ms) for lane in lanes}
+        self._feed = feed
+        self._went_down = went_down
+        self._restart = restart
+
+    def start(self) -> None:
+        """Open all devices."""
+        for watched in self.watched.values():
+            watched.lane.start()
+
+    def is_current(self, name: str, generation: int) -> bool:
+        """Return whether a report comes from the lane as it is now, not from an abandoned one."""
+        return self.watched[name].lane.generation == generation
+
+    def submit(self, name: str, call: Any) -> None:
+        """Give a lane a call; one whose device is away answers at once that nothing comes of it."""
+        watched = self.watched.get(name)
+        if watched is None:
+            return
+        if watched.health in (Health.OPENING, Health.UP):
+            watched.lane.submit(call)
+        else:
+            self._lost(watched, [call], None)
+
+    def up(self, name: str, what: str, now_ms: int) -> None:
+        """Note that a device is open, and say so once."""
+        watched = self.watched[name]
+        log.info("%s is %s: %s", name, "back" if watched.health is Health.DOWN else "open", what)
+        watched.health, watched.what, watched.trouble, watched.since_ms = Health.UP, what, "", now_ms
+
+    def down(self, name: str, error: DeviceError, now_ms: int) -> None:
+        """Note that a device is gone, and when to open it again."""
+        watched = self.watched[name]
+        self._down(watched, error, str(error), list(watched.lane.calls), now_ms)
+        self._schedule(watched, now_ms)
+
+    def look_after(self, now_ms: int) -> None:
+        """Reopen what is due and abandon what hangs."""
+        for watched in self.watched.values():
+            if watched.retry_ms is not None:
+                if now_ms >= watched.retry_ms:
+                    watched.retry_ms = None
+                    watched.lane.start()
+            elif watched.health is not Health.FAILED and watched.lane.overdue():
+                self._abandon(watched, now_ms)
+
+    def next_ms(self) -> int | None:
+        """Return when the next device is to be reopened."""
+        return min((each.retry_ms for each in self.watched.values() if each.retry_ms is not None), default=None)
+
+    def healthy(self) -> Iterator[Watched]:
+        """Return the devices that are open."""
+        return (each for each in self.watched.values() if each.health is Health.UP)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask all lanes to end and wait for them, each at most so long."""
+        for watched in self.watched.values():
+            watched.lane.ask_to_stop()
+        for watched in self.watched.values():
+            if watched.health is Health.UP and not watched.lane.join(timeout_s):
+                log.warning("%s did not close in time", watched.lane.name)
+
+    def _abandon(self, watched: Watched, now_ms: int) -> None:
+        name = watched.lane.name
+        unfinished = watched.lane.abandon()
+        watched.abandoned += 1
+        self._down(watched, None, "it hangs: no answer within its deadline", unfinished, now_ms)
+        if watched.abandoned < ABANDON_LIMIT:
+            self._schedule(watched, now_ms)
+        elif not self._restart(name):
+            log.error("%s hung again after a restart and is left alone: unplug it, plug it in, restart the terminal", name)
+            watched.health = Health.FAILED
+
+    def _down(self, watched: Watched, error: DeviceError | None, trouble: str, unfinished: list[Any], now_ms: int) -> None:
+        """Say once that a device is gone, and what becomes of its calls."""
+        if watched.health is Health.UP and now_ms - watched.since_ms >= STEADY_MS:
+            watched.attempts = 0
+        first = watched.health is not Health.DOWN
+        if first:
+            log.warning("%s is gone: %s", watched.lane.name, trouble)
+            watched.since_ms = now_ms
+        watched.health, watched.trouble = Health.DOWN, trouble
+        self._lost(watched, unfinished, error)
+        if first:
+            self._went_down(watched.lane.name, error)
+
+    def _lost(self, watched: Watched, calls: list[Any], error: DeviceError | None) -> None:
+        for call in calls:
+            for event in watched.lane.servant.lost(call, error):
+                self._feed(event)
+
+    def _schedule(self, watched: Watched, now_ms: int) -> None:
+        watched.retry_ms = now_ms + BACK_OFF_MS[min(watched.attempts, len(BACK_OFF_MS) - 1)]
+        watched.attempts += 1
