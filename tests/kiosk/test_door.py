@@ -1,0 +1,865 @@
+"""The door's transitions, told as the stories of its visitors: the whole state and all that is to be done, compared."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from kiosk.door import LAST_NUMBER, Asked, DoorState, Enrolling, Recent, next_deadline, step
+from kiosk.effects import (
+    BindCard,
+    CheckPrinter,
+    CloseVisit,
+    ConfirmVisit,
+    EndEnrolment,
+    Ending,
+    Enrolment,
+    FindMatch,
+    LightZone,
+    Notice,
+    OpenVisit,
+    QueueBadge,
+    SendJob,
+    SetJob,
+    SettleMatch,
+    TellStaff,
+)
+from kiosk.events import (
+    CardTapped,
+    CardTorn,
+    CommitFailed,
+    EnrolmentAsked,
+    EnrolmentDropped,
+    Event,
+    JobBroken,
+    JobJudged,
+    JobReady,
+    MatchAnswered,
+    MatchFailed,
+    MemberCheckedIn,
+    MemberLeft,
+    PhoneTapped,
+    PrinterChanged,
+    Started,
+    TimePassed,
+)
+from kiosk.jobs import Job, JobState
+from kiosk.matching import Present, find_match, profile
+from kiosk.signals import Signal
+from kiosk.values import CardId, Cause, Language, Member, MemberId, Now, Visit, ZoneId
+from tests.kiosk.matching.people import LIBRARY, NOOK, TABLE, VOCABULARY, ZONES, member
+from tests.kiosk.rig import (
+    ALONE,
+    BACK,
+    DOOR,
+    HOUSE,
+    MAEVE,
+    RULES,
+    SIGRID,
+    SOREN,
+    at,
+    badge_job,
+    card_of,
+    clock,
+    effects_of,
+    introduction,
+    job_id,
+    opened,
+    play,
+    said,
+    tap,
+    visit_id,
+)
+
+NOON = 10_000
+"""When Sigrid comes, in milliseconds after the boot."""
+LATER = NOON + RULES.checkout_after_ms
+FIRST = Visit(id=visit_id(1), number=1, member=SIGRID, opened=at(NOON))
+GREETED = Now("monday", NOON + 40)
+SAT_DOWN = replace(FIRST, zone=LIBRARY.id)
+LIBRARY_LIT = LightZone(LIBRARY.id, RULES.light_ms)
+
+
+def sigrid_asked() -> DoorState:
+    """Return the state in which Sigrid has come and matching is asked."""
+    return play(opened(), (tap(SIGRID), at(NOON)))
+
+
+def sigrid_here() -> DoorState:
+    """Return the state in which Sigrid was told "not yet", with her badge at the printer."""
+    return play(sigrid_asked(), (MatchAnswered(FIRST.id, None, None), GREETED))
+
+
+# Coming in
+
+
+def test_a_check_in_is_stored_then_answered_and_matching_is_asked() -> None:
+    state = opened()
+    assert step(state, tap(SIGRID, rate=250), at(NOON)) == (
+        replace(
+            state,
+            visits={FIRST.id: replace(FIRST, lifetime_rate=250)},
+            here={SIGRID.id: FIRST.id},
+            asked={FIRST.id: Asked(DOOR, NOON + RULES.match_deadline_ms)},
+            recent={DOOR: Recent(card_of(SIGRID), NOON)},
+            serial=1,
+            number=1,
+        ),
+        (OpenVisit(replace(FIRST, lifetime_rate=250)), said(Signal.WELCOME, SIGRID), FindMatch(FIRST.id)),
+    )
+
+
+def test_nobody_suitable_is_answered_with_not_yet_a_badge_and_a_zone() -> None:
+    state = sigrid_asked()
+    job = badge_job(2, SAT_DOWN, Signal.NOT_YET, GREETED)
+    assert step(state, MatchAnswered(FIRST.id, None, None), GREETED) == (
+        replace(
+            state,
+            visits={FIRST.id: SAT_DOWN},
+            asked={},
+            spool=replace(state.spool, jobs={job.id: job}, current=job.id),
+            serial=2,
+        ),
+        (
+            SettleMatch(FIRST.id, None, LIBRARY.id, SIGRID.id),
+            QueueBadge(job),
+            CheckPrinter(job),
+            LIBRARY_LIT,
+            said(Signal.NOT_YET, SIGRID, LIBRARY),
+        ),
+    )
+
+
+def test_an_introduction_is_counted_printed_lit_and_told_and_the_next_is_asked_for() -> None:
+    """Maeve is introduced to Sigrid, while Søren waits for his turn."""
+    maeve = Visit(id=visit_id(3), number=2, member=MAEVE, opened=at(LATER))
+    soren = Visit(id=visit_id(4), number=3, member=SOREN, opened=at(LATER + 100))
+    state = play(sigrid_here(), (tap(MAEVE), at(LATER)), (tap(SOREN, BACK), at(LATER + 100)))
+    found = introduction(maeve.id, FIRST.id)
+    now = at(LATER + 200)
+    job = badge_job(5, replace(maeve, zone=TABLE.id, introduced=1), Signal.INTRODUCED, now, found, SAT_DOWN)
+    assert step(state, MatchAnswered(maeve.id, found, TABLE.id), now) == (
+        replace(
+            state,
+            visits={
+                FIRST.id: replace(SAT_DOWN, approached=1),
+                maeve.id: replace(maeve, zone=TABLE.id, introduced=1),
+                soren.id: soren,
+            },
+            asked={soren.id: Asked(BACK, LATER + 100 + RULES.match_deadline_ms)},
+            spool=replace(state.spool, jobs={**state.spool.jobs, job.id: job}),
+            serial=5,
+        ),
+        (
+            SettleMatch(maeve.id, found, TABLE.id, MAEVE.id, SIGRID.id),
+            QueueBadge(job),
+            LightZone(TABLE.id, RULES.light_ms),
+            said(Signal.INTRODUCED, MAEVE, TABLE),
+            FindMatch(soren.id),
+        ),
+    )
+
+
+def test_one_question_at_a_time_is_asked() -> None:
+    state = sigrid_asked()
+    maeve = Visit(id=visit_id(2), number=2, member=MAEVE, opened=at(NOON + 50))
+    assert effects_of(state, tap(MAEVE, BACK), at(NOON + 50)) == (OpenVisit(maeve), said(Signal.WELCOME, MAEVE, reader=BACK))
+
+
+def test_who_wants_no_introductions_gets_a_badge_at_once_and_matching_is_not_asked() -> None:
+    state = opened()
+    visit = Visit(id=visit_id(1), number=1, member=ALONE, opened=at(NOON))
+    seated = replace(visit, zone=LIBRARY.id)
+    job = badge_job(2, seated, None, at(NOON))
+    assert step(state, tap(ALONE), at(NOON)) == (
+        replace(
+            state,
+            visits={visit.id: seated},
+            here={ALONE.id: visit.id},
+            recent={DOOR: Recent(card_of(ALONE), NOON)},
+            spool=replace(state.spool, jobs={job.id: job}, current=job.id),
+            serial=2,
+            number=1,
+        ),
+        (
+            OpenVisit(visit),
+            said(Signal.WELCOME, ALONE),
+            SettleMatch(visit.id, None, LIBRARY.id, ALONE.id),
+            QueueBadge(job),
+            CheckPrinter(job),
+            LIBRARY_LIT,
+        ),
+    )
+
+
+def test_a_quiet_visitor_is_sent_to_the_quiet_zone() -> None:
+    quiet = member("Tuva", quiet=True)
+    state = play(opened(), (tap(quiet), at(NOON)))
+    assert LightZone(NOOK.id, RULES.light_ms) in effects_of(state, MatchAnswered(visit_id(1), None, None), GREETED)
+
+
+def test_an_answer_names_nobody_who_did_not_agree_to_it() -> None:
+    shy = member("Ylva", consents=replace(ALONE.consents, name=False))
+    assert said(Signal.WELCOME, shy) in effects_of(opened(), tap(shy), at(NOON))
+    assert "Ylva" not in said(Signal.WELCOME, shy).words
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_an_answer_is_in_the_visitors_language_and_says_where_to_go_by_name_colour_and_shape(language: Language) -> None:
+    visitor = member("Ægir", language=language)
+    state = play(opened(), (tap(visitor), at(NOON)))
+    answer = effects_of(state, MatchAnswered(visit_id(1), None, TABLE.id), GREETED)[-1]
+    assert answer == said(Signal.NOT_YET, visitor, TABLE)
+    words = said(Signal.NOT_YET, visitor, TABLE).words
+    for part in ("Ægir", TABLE.name, HOUSE.texts.say(language, "colour.yellow"), HOUSE.texts.say(language, "symbol.circle")):
+        assert part in words
+
+
+def test_a_zone_that_the_cafe_does_not_have_is_replaced_by_one_that_it_has() -> None:
+    settled = effects_of(sigrid_asked(), MatchAnswered(FIRST.id, None, ZoneId("gone")), GREETED)[0]
+    assert settled == SettleMatch(FIRST.id, None, LIBRARY.id, SIGRID.id)
+
+
+def test_badge_numbers_go_round() -> None:
+    state = replace(opened(), number=LAST_NUMBER - 1)
+    state = play(state, (tap(SIGRID), at(NOON)), (tap(MAEVE), at(NOON)))
+    assert [visit.number for visit in state.visits.values()] == [LAST_NUMBER, 1]
+
+
+def test_ids_of_visits_and_jobs_are_never_given_twice_even_after_a_restart() -> None:
+    state = sigrid_here()
+    again = play(DoorState(house=HOUSE), (Started(serial=state.serial, number=1, starts=8), at(LATER)))
+    again = play(again, (tap(MAEVE), at(LATER)), (MatchAnswered(visit_id(3), None, None), at(LATER)))
+    ids = [*state.visits, *state.spool.jobs, *again.visits, *again.spool.jobs]
+    assert ids == ["t1-x-1", "t1-x-2", "t1-x-3", "t1-x-4"]
+
+
+# The same card again
+
+
+@pytest.mark.parametrize(("reader", "after_ms"), [(DOOR, 10), (DOOR, 2_999), (BACK, 2_999)])
+def test_the_same_card_within_three_seconds_is_the_same_tap(reader: str, after_ms: int) -> None:
+    state = sigrid_asked()
+    again = NOON + after_ms
+    assert step(state, tap(SIGRID, reader), at(again)) == (
+        replace(state, recent={**state.recent, reader: Recent(card_of(SIGRID), again)}),
+        (),
+    )
+
+
+def test_a_card_that_is_held_stays_one_tap_however_long() -> None:
+    state = sigrid_asked()
+    for moment in range(NOON, NOON + 30_000, 2_000):
+        state, effects = step(state, tap(SIGRID), at(moment))
+        assert effects == ()
+
+
+def test_a_card_that_still_lies_there_when_its_reader_comes_back_is_no_new_tap() -> None:
+    assert effects_of(sigrid_asked(), tap(SIGRID, lying=True), at(LATER)) == ()
+
+
+def test_a_card_that_lies_on_the_reader_at_the_start_is_a_tap() -> None:
+    assert OpenVisit(FIRST) in effects_of(opened(), tap(SIGRID, lying=True), at(NOON))
+
+
+def test_a_different_card_is_answered_at_once() -> None:
+    maeve = Visit(id=visit_id(2), number=2, member=MAEVE, opened=at(NOON + 1))
+    assert effects_of(sigrid_asked(), tap(MAEVE), at(NOON + 1)) == (OpenVisit(maeve), said(Signal.WELCOME, MAEVE))
+
+
+def test_a_tap_soon_after_the_check_in_changes_nothing_and_lights_the_zone_again() -> None:
+    state, soon = sigrid_here(), LATER - 1
+    assert step(state, tap(SIGRID), at(soon)) == (
+        replace(state, recent={DOOR: Recent(card_of(SIGRID), soon)}),
+        (said(Signal.ALREADY_HERE, SIGRID, LIBRARY), LIBRARY_LIT),
+    )
+
+
+def test_a_tap_before_the_match_is_answered_says_that_one_is_here_already() -> None:
+    effects = effects_of(sigrid_asked(), tap(SIGRID), at(NOON + 3_000))
+    assert effects == (said(Signal.ALREADY_HERE, SIGRID),)
+
+
+def test_a_zone_that_the_cafe_gave_up_meanwhile_is_not_lit() -> None:
+    state = sigrid_here()
+    state = replace(state, house=replace(HOUSE, zones=(TABLE,)))
+    assert effects_of(state, tap(SIGRID), at(LATER - 1)) == (said(Signal.ALREADY_HERE, SIGRID),)
+
+
+def test_a_tap_after_a_while_is_a_check_out() -> None:
+    state = replace(sigrid_here(), spool=opened().spool)
+    assert step(state, tap(SIGRID), at(LATER)) == (
+        replace(state, visits={}, here={}, recent={DOOR: Recent(card_of(SIGRID), LATER)}),
+        (CloseVisit(FIRST.id, Ending.TAPPED), said(Signal.GOODBYE, SIGRID)),
+    )
+
+
+def test_a_badge_that_still_waits_goes_with_its_visitor() -> None:
+    state = sigrid_here()
+    assert effects_of(state, MemberLeft(SIGRID.id), at(LATER)) == (
+        CloseVisit(FIRST.id, Ending.STAFF),
+        SetJob(job_id(2), JobState.EXPIRED, Cause.STALE),
+        TellStaff(Notice.BADGE_EXPIRED, job_id(2), Cause.STALE),
+    )
+
+
+# Cards that don't check in
+
+
+def test_an_unknown_card_is_answered_kindly_and_only_the_fact_is_kept() -> None:
+    state, event = opened(), CardTapped(DOOR, CardId("stranger"))
+    assert event.fact() == {"reader": DOOR}
+    assert step(state, event, at(NOON)) == (
+        replace(state, recent={DOOR: Recent(CardId("stranger"), NOON)}),
+        (TellStaff(Notice.UNKNOWN_CARD), said(Signal.UNKNOWN_CARD)),
+    )
+
+
+def test_a_known_cards_fact_is_its_pseudonym_and_its_member() -> None:
+    assert tap(SIGRID).fact() == {"reader": DOOR, "card": card_of(SIGRID), "member": SIGRID.id}
+
+
+def test_a_blocked_card_opens_no_visit_and_staff_is_told() -> None:
+    state = opened()
+    assert step(state, replace(tap(SIGRID), blocked=True), at(NOON)) == (
+        replace(state, recent={DOOR: Recent(card_of(SIGRID), NOON)}),
+        (TellStaff(Notice.BLOCKED_CARD), said(Signal.BLOCKED_CARD)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "signal"),
+    [
+        (PhoneTapped(DOOR), Signal.USE_CARD),
+        (CardTorn(DOOR), Signal.ONCE_MORE),
+    ],
+)
+def test_what_is_no_card_is_answered_and_changes_nothing(event: Event, signal: Signal) -> None:
+    state = sigrid_asked()
+    assert step(state, event, at(LATER)) == (state, (said(signal),))
+
+
+def test_after_a_torn_read_the_card_is_welcome() -> None:
+    state = play(opened(), (CardTorn(DOOR), at(NOON - 500)))
+    assert OpenVisit(FIRST) in effects_of(state, tap(SIGRID), at(NOON))
+
+
+def test_what_could_not_be_stored_is_told_and_not_done() -> None:
+    state = opened()
+    assert step(state, CommitFailed(DOOR), at(NOON)) == (replace(state, storage_failed=True), (said(Signal.TELL_STAFF),))
+
+
+def test_a_failed_commit_that_nobody_waits_for_says_nothing() -> None:
+    state = opened()
+    assert step(state, CommitFailed(None), at(NOON)) == (replace(state, storage_failed=True), ())
+
+
+def test_the_same_card_is_taken_once_storing_works_again() -> None:
+    state = play(opened(), (CommitFailed(DOOR), at(NOON - 100)), (Started(), at(NOON - 50)))
+    assert not state.storage_failed
+    assert OpenVisit(FIRST) in effects_of(state, tap(SIGRID), at(NOON))
+
+
+# Matching that is slow, late or wrong
+
+
+def test_matching_that_is_silent_beyond_its_deadline_costs_the_introduction_not_the_badge() -> None:
+    state = sigrid_asked()
+    due = NOON + RULES.match_deadline_ms
+    job = badge_job(2, SAT_DOWN, Signal.NO_MATCH, at(due))
+    assert next_deadline(state) == due
+    assert step(state, TimePassed(), at(due - 1)) == (state, ())
+    assert step(state, TimePassed(), at(due)) == (
+        replace(
+            state,
+            visits={FIRST.id: SAT_DOWN},
+            asked={},
+            spool=replace(state.spool, jobs={job.id: job}, current=job.id),
+            serial=2,
+        ),
+        (
+            SettleMatch(FIRST.id, None, LIBRARY.id, SIGRID.id),
+            QueueBadge(job),
+            CheckPrinter(job),
+            LIBRARY_LIT,
+            said(Signal.NO_MATCH, SIGRID, LIBRARY),
+        ),
+    )
+    assert job.badge.starter
+    assert job.badge.introduction is None
+
+
+def test_a_late_answer_is_ignored() -> None:
+    due = at(NOON + RULES.match_deadline_ms)
+    state = play(sigrid_asked(), (TimePassed(), due))
+    assert step(state, MatchAnswered(FIRST.id, None, TABLE.id), due) == (state, ())
+    assert step(state, MatchFailed(FIRST.id), due) == (state, ())
+
+
+def test_matching_that_fails_is_like_matching_that_is_silent() -> None:
+    state = sigrid_asked()
+    due = at(NOON + RULES.match_deadline_ms)
+    assert step(state, MatchFailed(FIRST.id), due) == step(state, TimePassed(), due)
+
+
+def test_the_next_one_is_asked_for_when_the_first_got_no_answer() -> None:
+    state = play(sigrid_asked(), (tap(MAEVE), at(NOON + 500)))
+    assert effects_of(state, TimePassed(), at(NOON + RULES.match_deadline_ms))[-1] == FindMatch(visit_id(2))
+
+
+def test_the_next_one_is_asked_for_when_the_first_has_left() -> None:
+    state = play(sigrid_asked(), (tap(MAEVE), at(NOON + 500)))
+    assert effects_of(state, MemberLeft(SIGRID.id), at(NOON + 600)) == (
+        CloseVisit(FIRST.id, Ending.STAFF),
+        FindMatch(visit_id(2)),
+    )
+
+
+def test_nobody_is_asked_for_who_leaves_in_the_same_moment() -> None:
+    """At closing time all go; a question about one of them would be about nobody."""
+    last = at(NOON, wall=clock(5, 3, 59))
+    state = play(opened(), (tap(SIGRID), last), (tap(MAEVE), last))
+    assert effects_of(state, TimePassed(), at(NOON + 100, wall=clock(5, 4))) == (
+        CloseVisit(FIRST.id, Ending.CLOSING),
+        CloseVisit(visit_id(2), Ending.CLOSING),
+    )
+
+
+def test_a_partner_who_left_meanwhile_makes_matching_be_asked_again() -> None:
+    state = play(sigrid_here(), (tap(MAEVE), at(LATER)), (MemberLeft(SIGRID.id), at(LATER + 10)))
+    found = introduction(visit_id(3), FIRST.id)
+    assert step(state, MatchAnswered(visit_id(3), found, TABLE.id), at(LATER + 20)) == (state, (FindMatch(visit_id(3)),))
+
+
+# Printer troubles
+
+
+def test_a_printer_that_can_not_print_does_not_stop_a_check_in() -> None:
+    state = play(opened(), (PrinterChanged(Cause.PAPER_OUT), at(1)))
+    assert effects_of(state, tap(SIGRID), at(NOON)) == (
+        OpenVisit(FIRST),
+        said(Signal.WELCOME_NO_BADGE, SIGRID),
+        FindMatch(FIRST.id),
+    )
+    state = play(state, (tap(SIGRID), at(NOON)))
+    job = badge_job(2, SAT_DOWN, Signal.NOT_YET, GREETED)
+    assert effects_of(state, MatchAnswered(FIRST.id, None, None), GREETED) == (
+        SettleMatch(FIRST.id, None, LIBRARY.id, SIGRID.id),
+        QueueBadge(job),
+        LIBRARY_LIT,
+        said(Signal.NOT_YET, SIGRID, LIBRARY),
+    )
+    state = play(state, (MatchAnswered(FIRST.id, None, None), GREETED))
+    assert effects_of(state, PrinterChanged(None), at(NOON + 5_000)) == (CheckPrinter(job),)
+
+
+def test_a_badge_that_waited_too_long_is_let_go() -> None:
+    state = play(opened(), (PrinterChanged(Cause.COVER_OPEN), at(1)), (tap(ALONE), at(NOON)))
+    due = NOON + RULES.badge_fresh_ms
+    assert next_deadline(state) == due
+    assert step(state, TimePassed(), at(due - 1)) == (state, ())
+    assert step(state, TimePassed(), at(due)) == (
+        replace(state, spool=replace(state.spool, jobs={})),
+        (SetJob(job_id(2), JobState.EXPIRED, Cause.STALE), TellStaff(Notice.BADGE_EXPIRED, job_id(2), Cause.STALE)),
+    )
+
+
+def test_new_paper_brings_no_stale_badge_even_before_the_deadline_was_looked_at() -> None:
+    state = play(opened(), (PrinterChanged(Cause.PAPER_OUT), at(1)), (tap(ALONE), at(NOON)))
+    effects = effects_of(state, PrinterChanged(None), at(NOON + RULES.badge_fresh_ms))
+    assert effects == (
+        SetJob(job_id(2), JobState.EXPIRED, Cause.STALE),
+        TellStaff(Notice.BADGE_EXPIRED, job_id(2), Cause.STALE),
+    )
+
+
+def test_a_cafe_without_a_printer_owes_no_badge_and_promises_none() -> None:
+    state = opened(replace(HOUSE, prints=False))
+    assert effects_of(state, tap(ALONE), at(NOON)) == (
+        OpenVisit(Visit(id=visit_id(1), number=1, member=ALONE, opened=at(NOON))),
+        said(Signal.WELCOME_NO_BADGE, ALONE),
+        SettleMatch(visit_id(1), None, LIBRARY.id, ALONE.id),
+        LIBRARY_LIT,
+    )
+
+
+def test_a_page_that_the_printer_says_is_incomplete_is_printed_anew_as_a_copy() -> None:
+    state = play(sigrid_here(), (JobReady(job_id(2)), GREETED))
+    first = state.spool.jobs[job_id(2)]
+    copy = Job(job_id(3), FIRST.id, SIGRID.id, replace(first.badge, copy=True), first.queued, 7 << 20 | 3)
+    state, effects = step(state, JobBroken(job_id(2), Cause.PAPER_OUT, told=True), at(NOON + 900))
+    assert effects == (
+        SetJob(job_id(2), JobState.FAILED, Cause.PAPER_OUT),
+        TellStaff(Notice.BADGE_FAILED, job_id(2), Cause.PAPER_OUT),
+        QueueBadge(copy),
+    )
+    assert effects_of(state, PrinterChanged(None), at(NOON + 9_000)) == (CheckPrinter(copy),)
+
+
+def uncertain() -> tuple[DoorState, Job]:
+    """Return a state in which Sigrid's badge was lost in the middle, and that badge as the ledger has it."""
+    state = play(sigrid_here(), (JobReady(job_id(2)), GREETED), (JobBroken(job_id(2), Cause.LOST, told=False), GREETED))
+    queued = sigrid_here().spool.jobs[job_id(2)]
+    return state, replace(queued, state=JobState.UNKNOWN, cause=Cause.LOST)
+
+
+def test_a_badge_that_staff_saw_is_confirmed() -> None:
+    state, job = uncertain()
+    assert step(state, JobJudged(job, printed=True), at(LATER)) == (state, (SetJob(job.id, JobState.CONFIRMED, Cause.LOST),))
+
+
+def test_a_badge_that_staff_misses_is_printed_anew_as_a_copy_that_is_fresh_from_then_on() -> None:
+    state, job = uncertain()
+    state = play(state, (PrinterChanged(None), at(LATER)))
+    # Number 3 was put by for the copy that the breakage might have made.
+    copy = Job(job_id(4), FIRST.id, SIGRID.id, replace(job.badge, copy=True), at(LATER), 7 << 20 | 4)
+    assert step(state, JobJudged(job, printed=False), at(LATER)) == (
+        replace(state, spool=replace(state.spool, jobs={copy.id: copy}, current=copy.id), serial=4),
+        (SetJob(job.id, JobState.FAILED, Cause.LOST), QueueBadge(copy), CheckPrinter(copy)),
+    )
+
+
+def test_no_copy_is_printed_for_somebody_who_has_left() -> None:
+    state, job = uncertain()
+    state = play(state, (MemberLeft(SIGRID.id), at(LATER)))
+    assert step(state, JobJudged(job, printed=False), at(LATER)) == (state, (SetJob(job.id, JobState.FAILED, Cause.LOST),))
+
+
+def test_a_badge_whose_end_is_known_is_not_judged() -> None:
+    state, job = uncertain()
+    assert step(state, JobJudged(replace(job, state=JobState.CONFIRMED), printed=False), at(LATER)) == (state, ())
+
+
+# The morning after
+
+EVENING = clock(5, 21)
+OWN_EVENING = replace(SAT_DOWN, opened=at(NOON, wall=EVENING))
+UNTIMED = SAT_DOWN
+DOUBTED = replace(UNTIMED, confirmed=False)
+
+
+def morning(visit: Visit, now: Now, *jobs: Job) -> tuple[DoorState, tuple[object, ...]]:
+    """Return the first step of a day after a plug was pulled while `visit` was open."""
+    return step(DoorState(house=HOUSE), Started(visits=(visit,), jobs=jobs, serial=2, number=1, starts=8), now)
+
+
+@pytest.mark.parametrize("visit", [UNTIMED, OWN_EVENING])
+def test_without_trusted_time_nobody_knows_who_is_still_here(visit: Visit) -> None:
+    state, effects = morning(visit, at(500, "tuesday"))
+    assert effects == (ConfirmVisit(FIRST.id, confirmed=False),)
+    assert state.visits == {FIRST.id: replace(visit, confirmed=False)}
+
+
+def test_with_trusted_time_the_first_visit_of_unknown_time_is_doubted_too() -> None:
+    assert morning(UNTIMED, at(500, "tuesday", clock(6, 8)))[1] == (ConfirmVisit(FIRST.id, confirmed=False),)
+
+
+def test_the_first_tap_of_the_morning_is_a_check_in() -> None:
+    state, _ = morning(UNTIMED, at(500, "tuesday"))
+    now = at(RULES.checkout_after_ms * 3, "tuesday")
+    visit = Visit(id=visit_id(3), number=2, member=SIGRID, opened=now)
+    assert step(state, tap(SIGRID), now) == (
+        replace(
+            state,
+            visits={visit.id: visit},
+            here={SIGRID.id: visit.id},
+            asked={visit.id: Asked(DOOR, now.boot_ms + RULES.match_deadline_ms)},
+            recent={DOOR: Recent(card_of(SIGRID), now.boot_ms)},
+            serial=3,
+            number=2,
+        ),
+        (
+            CloseVisit(FIRST.id, Ending.UNCONFIRMED),
+            OpenVisit(visit),
+            said(Signal.WELCOME_NO_BADGE, SIGRID),
+            FindMatch(visit.id),
+        ),
+    )
+
+
+def test_staff_can_check_in_somebody_of_whom_nobody_knew() -> None:
+    state, _ = morning(UNTIMED, at(500, "tuesday"))
+    now = at(900, "tuesday")
+    visit = Visit(id=visit_id(3), number=2, member=SIGRID, opened=now)
+    assert effects_of(state, MemberCheckedIn(SIGRID), now) == (
+        CloseVisit(FIRST.id, Ending.UNCONFIRMED),
+        OpenVisit(visit),
+        said(Signal.WELCOME_NO_BADGE, SIGRID, reader=None),
+        FindMatch(visit.id),
+    )
+
+
+def test_who_may_have_gone_home_takes_no_seat_and_is_nobodys_match() -> None:
+    state, _ = morning(UNTIMED, at(500, "tuesday"))
+    assert state.occupancy() == {}
+    state = play(state, (tap(MAEVE), at(900, "tuesday")))
+    asked = state.visits[visit_id(3)]
+    present = [Present(visit, profile(visit.member, VOCABULARY)) for visit in state.visits.values()]
+    visitor = Present(asked, profile(MAEVE, VOCABULARY))
+    assert find_match(visitor, present, set(), ZONES, state.occupancy(), 0) is None
+    # They would have been introduced, had it been known that Sigrid is here.
+    sure = [Present(replace(visit, confirmed=True), known) for visit, known in present]
+    found = find_match(visitor, sure, set(), ZONES, state.occupancy(), 0)
+    assert found is not None
+    assert found.partner == FIRST.id
+
+
+def test_after_a_restart_of_the_same_day_everybody_is_kept() -> None:
+    state, effects = morning(OWN_EVENING, at(500, "later", clock(5, 22)))
+    assert effects == ()
+    assert state.visits == {FIRST.id: OWN_EVENING}
+    assert state.here == {SIGRID.id: FIRST.id}
+
+
+def test_the_night_until_closing_belongs_to_the_day_before() -> None:
+    assert morning(OWN_EVENING, at(500, "later", clock(6, 3, 59)))[1] == ()
+    assert morning(OWN_EVENING, at(500, "later", clock(6, 4)))[1] == (CloseVisit(FIRST.id, Ending.CLOSING),)
+
+
+def test_with_trusted_time_the_next_day_begins_empty() -> None:
+    state, effects = morning(OWN_EVENING, at(500, "tuesday", clock(6, 8)))
+    assert effects == (CloseVisit(FIRST.id, Ending.CLOSING),)
+    assert (state.visits, state.here) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("now", "effect", "visits"),
+    [
+        (at(9_000, "tuesday", clock(6, 8)), CloseVisit(FIRST.id, Ending.CLOSING), {}),
+        (at(9_000, "tuesday", clock(5, 22)), ConfirmVisit(FIRST.id, confirmed=True), {FIRST.id: OWN_EVENING}),
+    ],
+)
+def test_time_that_becomes_known_later_decides_then(now: Now, effect: object, visits: object) -> None:
+    doubting, _ = morning(OWN_EVENING, at(500, "tuesday"))
+    state, effects = step(doubting, TimePassed(), now)
+    assert effects == (effect,)
+    assert state.visits == visits
+
+
+def test_a_tap_after_a_restart_of_the_same_day_is_a_check_out_by_the_clock_on_the_wall() -> None:
+    """An hour after the check-in, a minute after the boot."""
+    state, _ = morning(OWN_EVENING, at(500, "later", clock(5, 22)))
+    assert effects_of(state, tap(SIGRID), at(60_500, "later", clock(5, 22, 1))) == (
+        CloseVisit(FIRST.id, Ending.TAPPED),
+        said(Signal.GOODBYE, SIGRID),
+    )
+
+
+def test_yesterdays_badges_do_not_come() -> None:
+    job = badge_job(2, SAT_DOWN, Signal.NOT_YET, GREETED)
+    state, effects = morning(UNTIMED, at(500, "tuesday"), job)
+    assert effects == (
+        SetJob(job.id, JobState.EXPIRED, Cause.STALE),
+        TellStaff(Notice.BADGE_EXPIRED, job.id, Cause.STALE),
+        ConfirmVisit(FIRST.id, confirmed=False),
+    )
+    assert effects_of(state, PrinterChanged(None), at(600, "tuesday")) == ()
+
+
+def test_a_badge_of_this_boot_is_printed_after_a_restart() -> None:
+    job = badge_job(2, SAT_DOWN, Signal.NOT_YET, GREETED)
+    state, effects = morning(UNTIMED, at(NOON + 5_000), job)
+    assert effects == ()
+    assert effects_of(state, PrinterChanged(None), at(NOON + 5_100)) == (CheckPrinter(job),)
+
+
+def test_a_badge_that_was_begun_is_asked_about() -> None:
+    job = replace(badge_job(2, SAT_DOWN, Signal.NOT_YET, GREETED), state=JobState.SENDING)
+    _, effects = morning(UNTIMED, at(NOON + 5_000), job)
+    assert effects == (
+        SetJob(job.id, JobState.UNKNOWN, Cause.STOPPED),
+        TellStaff(Notice.BADGE_UNKNOWN, job.id, Cause.STOPPED),
+    )
+
+
+def test_yesterdays_uncertain_badge_is_not_copied_for_somebody_who_may_have_gone_home() -> None:
+    job = replace(badge_job(2, SAT_DOWN, Signal.NOT_YET, GREETED), state=JobState.UNKNOWN, cause=Cause.STOPPED)
+    state, _ = morning(UNTIMED, at(500, "tuesday"))
+    assert effects_of(state, JobJudged(job, printed=False), at(900, "tuesday")) == (
+        SetJob(job.id, JobState.FAILED, Cause.STOPPED),
+    )
+
+
+def test_a_match_owed_since_a_moment_ago_is_asked_for_after_a_restart() -> None:
+    owing = Started(visits=(FIRST,), owed=(FIRST.id,), serial=1, number=1, starts=8)
+    state, effects = step(DoorState(house=HOUSE), owing, at(NOON + 2_000))
+    assert effects == (FindMatch(FIRST.id),)
+    assert state.asked == {FIRST.id: Asked(None, NOON + 2_000 + RULES.match_deadline_ms)}
+
+
+@pytest.mark.parametrize("now", [at(NOON + RULES.badge_fresh_ms), at(NOON + 1, "tuesday", clock(5, 22))])
+def test_a_match_owed_for_too_long_is_settled_without_a_badge(now: Now) -> None:
+    visit = replace(FIRST, opened=at(NOON, wall=EVENING))
+    owing = Started(visits=(visit,), owed=(FIRST.id,), serial=1, number=1, starts=8)
+    state, effects = step(DoorState(house=HOUSE), owing, now)
+    assert effects == (SettleMatch(FIRST.id, None, None, SIGRID.id),)
+    assert state.asked == {}
+
+
+def test_a_start_forgets_the_questions_of_before() -> None:
+    state = play(sigrid_asked(), (tap(MAEVE), at(NOON + 10)))
+    assert step(state, Started(serial=2, starts=8), at(NOON + 20)) == (
+        replace(state, visits={}, here={}, asked={}, spool=DoorState(house=HOUSE).spool, starts=8, number=0),
+        (),
+    )
+
+
+# The end of the day
+
+
+def test_visits_end_at_closing_time() -> None:
+    state = play(opened(), (tap(ALONE), at(NOON, wall=clock(5, 23))), (PrinterChanged(Cause.LOST), at(NOON)))
+    state = replace(state, spool=opened().spool)
+    before = at(NOON + 60_000, wall=clock(6, 3, 59))
+    assert step(state, TimePassed(), before) == (state, ())
+    assert step(state, TimePassed(), at(NOON + 120_000, wall=clock(6, 4))) == (
+        replace(state, visits={}, here={}),
+        (CloseVisit(visit_id(1), Ending.CLOSING),),
+    )
+
+
+def test_a_visit_that_began_before_the_time_was_known_ends_at_closing_too() -> None:
+    """The boot was at three; a quarter of an hour past four the time becomes known."""
+    state = replace(play(opened(), (tap(ALONE), at(NOON))), spool=opened().spool)
+    assert effects_of(state, TimePassed(), at(75 * 60_000, wall=clock(6, 4, 15))) == (CloseVisit(visit_id(1), Ending.CLOSING),)
+
+
+def test_a_visit_ends_after_the_longest_stay() -> None:
+    state = replace(play(opened(), (tap(ALONE), at(NOON))), spool=opened().spool)
+    end = NOON + RULES.max_stay_ms
+    assert step(state, TimePassed(), at(end - 1)) == (state, ())
+    assert effects_of(state, TimePassed(), at(end)) == (CloseVisit(visit_id(1), Ending.STAY),)
+
+
+def test_a_doubted_visit_ends_after_the_longest_stay_since_the_boot() -> None:
+    state, _ = morning(UNTIMED, at(500, "tuesday"))
+    assert effects_of(state, TimePassed(), at(RULES.max_stay_ms, "tuesday")) == (CloseVisit(FIRST.id, Ending.STAY),)
+
+
+# Staff
+
+
+def test_staff_checks_in_who_forgot_the_card() -> None:
+    visit = replace(FIRST, lifetime_rate=400)
+    state = opened()
+    assert step(state, MemberCheckedIn(SIGRID, 400), at(NOON)) == (
+        replace(
+            state,
+            visits={FIRST.id: visit},
+            here={SIGRID.id: FIRST.id},
+            asked={FIRST.id: Asked(None, NOON + RULES.match_deadline_ms)},
+            serial=1,
+            number=1,
+        ),
+        (OpenVisit(visit), said(Signal.WELCOME, SIGRID, reader=None), FindMatch(FIRST.id)),
+    )
+
+
+def test_who_is_here_is_not_checked_in_twice() -> None:
+    state = sigrid_here()
+    assert step(state, MemberCheckedIn(SIGRID), at(LATER)) == (state, ())
+
+
+def test_staff_lets_somebody_leave() -> None:
+    state = replace(sigrid_here(), spool=opened().spool)
+    assert step(state, MemberLeft(SIGRID.id), at(LATER)) == (
+        replace(state, visits={}, here={}),
+        (CloseVisit(FIRST.id, Ending.STAFF),),
+    )
+
+
+def test_who_is_not_here_can_not_leave() -> None:
+    state = sigrid_here()
+    assert step(state, MemberLeft(MAEVE.id), at(LATER)) == (state, ())
+
+
+# Enrolment
+
+NEW_CARD = CardId("new")
+
+
+def enrolling(someone: Member = SIGRID, ticket: int = 4) -> DoorState:
+    """Return a state in which staff waits for a card."""
+    return play(opened(), (EnrolmentAsked(someone.id, ticket), at(NOON)))
+
+
+def test_the_next_card_is_bound_to_the_member_that_staff_chose() -> None:
+    state = enrolling()
+    assert state.enrolling == Enrolling(SIGRID.id, 4, NOON + RULES.enrol_ms)
+    assert step(state, CardTapped(DOOR, NEW_CARD), at(NOON + 500)) == (
+        replace(state, enrolling=None, recent={DOOR: Recent(NEW_CARD, NOON + 500)}),
+        (BindCard(NEW_CARD, SIGRID.id), EndEnrolment(4, Enrolment.DONE), said(Signal.ENROLLED)),
+    )
+
+
+def test_a_members_own_card_may_be_enrolled_again_and_checks_nobody_in() -> None:
+    assert effects_of(enrolling(), tap(SIGRID), at(NOON + 500)) == (
+        BindCard(card_of(SIGRID), SIGRID.id),
+        EndEnrolment(4, Enrolment.DONE),
+        said(Signal.ENROLLED),
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "outcome"),
+    [
+        (tap(MAEVE), Enrolment.TAKEN),
+        (CardTapped(DOOR, NEW_CARD, blocked=True), Enrolment.BLOCKED),
+        (replace(tap(SIGRID), blocked=True), Enrolment.BLOCKED),
+    ],
+)
+def test_a_card_that_is_somebodys_or_blocked_is_not_enrolled(event: CardTapped, outcome: Enrolment) -> None:
+    state, effects = step(enrolling(), event, at(NOON + 500))
+    assert effects == (EndEnrolment(4, outcome), said(Signal.BLOCKED_CARD))
+    assert state.enrolling is None
+
+
+def test_a_new_enrolment_takes_the_place_of_the_one_before() -> None:
+    state = enrolling()
+    assert step(state, EnrolmentAsked(MAEVE.id, 5), at(NOON + 1)) == (
+        replace(state, enrolling=Enrolling(MAEVE.id, 5, NOON + 1 + RULES.enrol_ms)),
+        (EndEnrolment(4, Enrolment.REPLACED),),
+    )
+
+
+def test_an_enrolment_ends_when_no_card_comes() -> None:
+    state, due = enrolling(), NOON + RULES.enrol_ms
+    assert next_deadline(state) == due
+    assert step(state, TimePassed(), at(due - 1)) == (state, ())
+    assert step(state, TimePassed(), at(due)) == (replace(state, enrolling=None), (EndEnrolment(4, Enrolment.LATE),))
+
+
+def test_an_enrolment_that_nobody_waits_for_any_more_is_dropped() -> None:
+    state = enrolling()
+    assert step(state, EnrolmentDropped(4), at(NOON + 1)) == (replace(state, enrolling=None), ())
+
+
+def test_dropping_an_earlier_enrolment_leaves_this_one() -> None:
+    state = enrolling()
+    assert step(state, EnrolmentDropped(3), at(NOON + 1)) == (state, ())
+
+
+# Ten in a row
+
+
+def test_ten_come_while_the_printer_stands_still_and_only_the_fresh_badges_come_afterwards() -> None:
+    """Five come at once, five six minutes later; then there is paper again."""
+    people = [replace(ALONE, id=MemberId(f"m{number}")) for number in range(10)]
+    state = play(opened(), (PrinterChanged(Cause.PAPER_OUT), at(1)))
+    for number, someone in enumerate(people):
+        now = at(NOON + number + (0 if number < 5 else RULES.badge_fresh_ms - 1_000))
+        state, effects = step(state, tap(someone), now)
+        visit = state.visit_of(someone.id)
+        assert visit is not None
+        opening, answer, *_, light = effects
+        assert opening == OpenVisit(replace(visit, zone=None))
+        assert answer == said(Signal.WELCOME_NO_BADGE, someone)
+        assert isinstance(light, LightZone)
+    queued = list(state.spool.jobs.values())
+    assert len(queued) == 10
+    state, effects = step(state, PrinterChanged(None), at(NOON + RULES.badge_fresh_ms + 60_000))
+    assert [effect.job for effect in effects if isinstance(effect, SetJob)] == [job.id for job in queued[:5]]
+    assert effects[-1] == CheckPrinter(queued[5])
+    assert list(state.spool.jobs.values()) == queued[5:]
+    _, effects = step(state, JobReady(queued[5].id), at(NOON + RULES.badge_fresh_ms + 60_100))
+    assert SendJob(replace(queued[5], state=JobState.SENDING)) in effects
