@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from firmware_py.terminal.loop import Terminal
 from firmware_py.terminal.notify import Notifier
 from firmware_py.wiring import Wiring
 from kiosk.effects import Answer, Effect, LightZone, QueueBadge, SetJob
-from kiosk.events import CardTapped, Event, JobSent, TimePassed
+from kiosk.events import Event, JobSent, TimePassed
 from kiosk.jobs import JobState
 from kiosk.signals import Signal
 from kiosk.values import JobId, Language, Member
@@ -131,14 +130,14 @@ class _Ear:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._heard: deque[tuple[float, Event | Effect]] = deque()
+        self._heard: deque[Event | Effect] = deque()
         self.on: Callable[[Event | Effect], None] = lambda _: None
 
     def __call__(self, what: Event | Effect) -> None:
         if isinstance(what, TimePassed):
             return
         with self._changed:
-            self._heard.append((time.perf_counter(), what))
+            self._heard.append(what)
             self._changed.notify_all()
         self.on(what)
 
@@ -146,11 +145,11 @@ class _Ear:
         with self._changed:
             self._heard.clear()
 
-    def heard(self) -> list[tuple[float, Event | Effect]]:
+    def heard(self) -> list[Event | Effect]:
         with self._changed:
             return list(self._heard)
 
-    def until(self, done: Callable[[list[tuple[float, Event | Effect]]], bool], timeout: float) -> bool:
+    def until(self, done: Callable[[list[Event | Effect]], bool], timeout: float) -> bool:
         """Wait until what was heard is enough; return whether it came to that."""
         with self._changed:
             return self._changed.wait_for(lambda: done(list(self._heard)), timeout)
@@ -202,19 +201,17 @@ class Cafe:
         self.ear.until(_is_over, PATIENCE_S)
         return self._tap(member, self.ear.heard())
 
-    def _tap(self, member: Member, heard: list[tuple[float, Event | Effect]]) -> Tap:
-        tapped = next((at for at, what in heard if isinstance(what, CardTapped)), None)
-        answered = next((at for at, what in heard if isinstance(what, Answer)), None)
-        answers = [what for _, what in heard if isinstance(what, Answer)]
-        queued = next((what.job for _, what in heard if isinstance(what, QueueBadge)), None)
-        ended = next((what for _, what in heard if isinstance(what, SetJob) and what.state.ended), None)
-        sent = next((what.size for _, what in heard if isinstance(what, JobSent)), 0)
+    def _tap(self, member: Member, heard: list[Event | Effect]) -> Tap:
+        answers = [what for what in heard if isinstance(what, Answer)]
+        queued = next((what.job for what in heard if isinstance(what, QueueBadge)), None)
+        ended = next((what for what in heard if isinstance(what, SetJob) and what.state.ended), None)
+        sent = next((what.size for what in heard if isinstance(what, JobSent)), 0)
         introduction = None if queued is None else queued.badge.introduction
-        lit = next((what.zone for _, what in heard if isinstance(what, LightZone)), None)
+        lit = next((what.zone for what in heard if isinstance(what, LightZone)), None)
         return Tap(
             member=member.id,
             name=member.called,
-            verdict_ms=-1.0 if tapped is None or answered is None else round((answered - tapped) * 1000, 3),
+            verdict_ms=round(self.terminal.verdict_ms or 0.0, 3),
             answers=[answer.words for answer in answers],
             match=None if introduction is None else introduction.partner,
             reason="" if introduction is None else introduction.reason,
@@ -225,15 +222,14 @@ class Cafe:
         )
 
 
-def _is_over(heard: list[tuple[float, Event | Effect]]) -> bool:
+def _is_over(heard: list[Event | Effect]) -> bool:
     """Return whether nothing more comes of a tap: its badge ended, or no match and no badge is owed."""
-    effects = [what for _, what in heard]
-    answers = {what.signal for what in effects if isinstance(what, Answer)}
+    answers = {what.signal for what in heard if isinstance(what, Answer)}
     if not answers:
         return False
     if answers & {Signal.WELCOME, Signal.WELCOME_NO_BADGE}:
-        jobs = {what.job.id for what in effects if isinstance(what, QueueBadge)}
-        ended: set[JobId] = {what.job for what in effects if isinstance(what, SetJob) and what.state.ended}
+        jobs = {what.job.id for what in heard if isinstance(what, QueueBadge)}
+        ended: set[JobId] = {what.job for what in heard if isinstance(what, SetJob) and what.state.ended}
         return bool(jobs) and (jobs <= ended or Signal.WELCOME_NO_BADGE in answers)
     return True
 

@@ -59,7 +59,7 @@ def _notice(house: House, visit: Visit, signal: Signal | None) -> str:
     """Say why there is no introduction; nothing to somebody who wants none."""
     if signal is None:
         return ""
-    if signal is Signal.NOT_YET and not visit.member.offers:
+    if signal is Signal.NOT_YET and not any(topic in house.vocabulary.topics for topic in visit.member.offers):
         return house.texts.say(visit.member.language, "notice.no_offer")
     return house.texts.say(visit.member.language, f"notice.{signal}")
 
@@ -75,9 +75,10 @@ def _headline(house: House, visit: Visit) -> str:
     member, lists = visit.member, house.vocabulary
     occupation = lists.occupations.get(member.occupation, {}).get(member.language, "")
     industry = lists.industries.get(member.industry, {}).get(member.language, "")
+    headline = occupation or industry
     if occupation and industry:
-        occupation = house.texts.say(member.language, "profile.headline", occupation=occupation, industry=industry)
-    return occupation[:1].upper() + occupation[1:]
+        headline = house.texts.say(member.language, "profile.headline", occupation=occupation, industry=industry)
+    return headline[:1].upper() + headline[1:]
 
 
 def _languages(house: House, visit: Visit) -> tuple[str, ...]:

@@ -27,11 +27,10 @@ class ReaderHand:
         self._waiting = False
 
     def touch(self, card: PresentedCard) -> None:
-        """Lay a card on the reader, in place of the one that lies there; a card that lies there stays as it is."""
+        """Lay a card on the reader, in place of the one that lies there."""
         with self._changed:
-            if card != self._lying:
-                self._lying = card
-                self._come(card)
+            self._lying = card
+            self._come(card)
 
     def lift(self) -> None:
         """Take the card away."""

@@ -81,7 +81,7 @@ class PcscReader(CardReader):
             there = ", ".join(f"'{name}'" for name in names) or "none"
             wanted = f"no reader called '{self._settings.reader}'" if self._settings.reader else "no reader"
             raise DeviceMissing(f"{wanted}; pcscd knows {there}")
-        state, _ = self._now(scard)
+        state = self._now(scard)
         self._counter = state >> 16
         if state & scard.SCARD_STATE_PRESENT:
             self._lying = self._counter
@@ -106,11 +106,11 @@ class PcscReader(CardReader):
         while True:
             # Asking first, as pcscd doesn't compare a counter of 0: the first card ever, when it comes and goes meanwhile,
             # would not end the wait.
-            state, atr = self._now(scard)
+            state = self._now(scard)
             came = ((state >> 16) - self._counter) & 0xFFFF
             self._counter = state >> 16
             if state & scard.SCARD_STATE_PRESENT and came:
-                return self._present(scard, state, atr)
+                return self._present(scard)
             if came > 1:
                 return TornRead()
             left = deadline - time.monotonic()
@@ -125,14 +125,14 @@ class PcscReader(CardReader):
         if code & 0xFFFFFFFF != TIMEOUT:
             self._check(code, "wait for a card")
 
-    def _now(self, scard: ModuleType) -> tuple[int, bytes]:
-        """Ask for the reader's state with its event counter, and the card's answer to reset."""
+    def _now(self, scard: ModuleType) -> int:
+        """Ask for the reader's state, with its event counter."""
         code, answers = scard.SCardGetStatusChange(self._context, 0, [(self._name, scard.SCARD_STATE_UNAWARE)])
         self._check(code, "ask for the reader's state")
-        _, state, atr = answers[0]
+        state: int = answers[0][1]
         if state & (scard.SCARD_STATE_UNAVAILABLE | scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_IGNORE):
             raise DeviceLost(f"{self.describe()} does not answer; take its plug out and put it back")
-        return state & ~scard.SCARD_STATE_CHANGED, bytes(atr)
+        return state & ~scard.SCARD_STATE_CHANGED
 
     def _readers(self, scard: ModuleType) -> list[str]:
         code, names = scard.SCardListReaders(self._context, [])
@@ -142,18 +142,16 @@ class PcscReader(CardReader):
         found: list[str] = names
         return found
 
-    def _present(self, scard: ModuleType, state: int, atr: bytes) -> PresentedCard | TornRead:
-        """Read the card that just came."""
-        lying, self._lying = self._lying == state >> 16, None
-        if state & scard.SCARD_STATE_MUTE:
-            return TornRead()
+    def _present(self, scard: ModuleType) -> PresentedCard | TornRead:
+        """Read the card that just came; one that lay half on the reader (MUTE) may be there by now."""
+        lying, self._lying = self._lying == self._counter, None
         try:
-            uid, message = self._read(scard, atr)
+            uid, message = self._read(scard)
         except _Torn:
             return TornRead()
         return tags.presented(uid, message, lying=lying)
 
-    def _read(self, scard: ModuleType, atr: bytes) -> tuple[bytes, tags.Message]:
+    def _read(self, scard: ModuleType) -> tuple[bytes, tags.Message]:
         deadline = time.monotonic() + self._settings.read_deadline_s
         code, card, protocol = scard.SCardConnect(
             self._context, self._name, scard.SCARD_SHARE_SHARED, scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1
@@ -183,16 +181,20 @@ class PcscReader(CardReader):
             if uid[-2:] != b"\x90\x00" or len(uid) - 2 not in tags.UID_LENGTHS:
                 raise _Torn
             uid = uid[:-2]
-            kind = tags.holds_pages(atr)
+            if tags.kind_of(uid) is Kind.PHONE:
+                return uid, tags.ABSENT
+            _, _, _, _, atr = scard.SCardStatus(card)
             try:
-                if tags.kind_of(uid) is Kind.PHONE or kind is False:
-                    # The reader may tell a UID when the card is gone, and nothing else was asked of the card.
-                    code, *_ = scard.SCardStatus(card)
-                    self._check_card(code, "ask for the card")
-                    return uid, tags.ABSENT
-                if kind:
-                    return uid, tags.follow(tags.type2(), read_page)
-                return uid, tags.follow(tags.type4(), transmit)
+                match tags.holds_pages(bytes(atr)):
+                    case None:
+                        return uid, tags.follow(tags.type4(), transmit)
+                    case True:
+                        return uid, tags.follow(tags.type2(), read_page)
+                    case False:
+                        # A reader may tell a UID when the card is gone; only its answer to reset can show that this one is there.
+                        code, _ = scard.SCardReconnect(card, scard.SCARD_SHARE_SHARED, protocol, scard.SCARD_RESET_CARD)
+                        self._check_card(code, "ask for the card")
+                        return uid, tags.ABSENT
             except TimeoutError:
                 return uid, tags.refused(f"it was not read within {self._settings.read_deadline_s} s")
         finally:

@@ -58,6 +58,8 @@ class Report(Struct, frozen=True):
     lane: str
     generation: int
     item: Item
+    at: float
+    """When it was said, by `time.perf_counter`."""
 
 
 class Servant(Protocol[D_contra]):
@@ -161,7 +163,7 @@ class Lane(Generic[D]):
 
     def _run(self, generation: int, stop: threading.Event, calls: deque[Any]) -> None:
         def post(item: Item) -> None:
-            self._post(Report(self.name, generation, item))
+            self._post(Report(self.name, generation, item, time.perf_counter()))
 
         try:
             device = self._make()

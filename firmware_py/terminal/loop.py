@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import time
 from collections.abc import Callable
 from typing import Any, assert_never
 
@@ -100,6 +101,9 @@ class Terminal:
         self._must_reload = False
         self._restart_for: str | None = None
         self._looked_ms = 0
+        self._heard_at: float | None = None
+        self.verdict_ms: float | None = None
+        """How long the last answer took, from the reader's report to the order for the light."""
         self.state = DoorState(house=wiring.house(ledger.prefix))
         self._supervisor = Supervisor(
             self._lanes(),
@@ -167,6 +171,7 @@ class Terminal:
             case LaneCrashed(error):
                 raise error
             case CardRead(reader, card, lying):
+                self._heard_at = report.at
                 self._tap(reader, card, lying=lying)
             case event:
                 self._apply(event)
@@ -243,6 +248,9 @@ class Terminal:
             case Answer():
                 if effect.reader is not None:
                     self._supervisor.submit(LIGHTS, effect)
+                    if self._heard_at is not None:
+                        self.verdict_ms = (time.perf_counter() - self._heard_at) * 1000
+                        self._heard_at = None
                     self._supervisor.submit(SOUNDER, effect)
             case LightZone():
                 self._supervisor.submit(LIGHTS, effect)
@@ -405,7 +413,7 @@ class Terminal:
                 self._hear(message)
             if self._under_way() is not None and self._under_way() != job:
                 break  # the next badge waits for the next start
-        self._supervisor.stop(0.9)
+        self._supervisor.stop(0.6)
         self._ledger.close()
 
     def _under_way(self) -> JobId | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
@@ -119,12 +120,13 @@ class Supervisor:
         return (each for each in self.watched.values() if each.health is Health.UP)
 
     def stop(self, timeout_s: float) -> None:
-        """Ask all lanes to end and wait for them, each at most so long."""
+        """Ask all lanes to end and wait for them, all together at most so long: a tune may be longer than that."""
+        deadline = time.monotonic() + timeout_s
         for watched in self.watched.values():
             watched.lane.ask_to_stop()
         for watched in self.watched.values():
-            if watched.health is Health.UP and not watched.lane.join(timeout_s):
-                log.warning("%s did not close in time", watched.lane.name)
+            if watched.health is Health.UP and not watched.lane.join(max(0.0, deadline - time.monotonic())):
+                log.debug("%s is still busy", watched.lane.name)
 
     def _abandon(self, watched: Watched, now_ms: int) -> None:
         name = watched.lane.name

@@ -138,6 +138,12 @@ class Box:
         self._process = None
         return code
 
+    def rss_mb(self) -> float:
+        """The terminal's resident memory."""
+        assert self._process is not None
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+
     def fikatap(self, *arguments: str) -> str:
         """Run a command of the command line, and return what it prints; it must succeed."""
         done = subprocess.run(

@@ -84,7 +84,7 @@ class _World:
                     return SUCCESS, b""
                 case b"p":
                     return self._presence(), b""
-                case b"u" if self.card and not self.card.mute:
+                case b"u" if self.card and not self.card.mute and not self.card.is_ghost:
                     return SUCCESS, self.card.atr
                 case b"u":
                     return POWER_ACTION, b""

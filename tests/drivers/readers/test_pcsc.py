@@ -121,15 +121,23 @@ def test_a_hung_pcscd_holds_the_call(pcscd: PrivatePcscd, reader: PcscReader) ->
     assert (held, waiting.is_alive()) == (True, False)
 
 
-def test_a_reply_without_a_status_word_is_a_torn_read(pcscd: PrivatePcscd, reader: PcscReader) -> None:
+@pytest.mark.parametrize(("tag_type", "answers"), [(2, 0), (2, 1), (4, 0), (4, 1), (4, 4), (4, 5)])
+def test_a_reply_without_a_status_word_is_a_torn_read(
+    pcscd: PrivatePcscd, reader: PcscReader, tag_type: int, answers: int
+) -> None:
     pcscd.swallow_status()
-    pcscd.touch(VirtualCard(ANNA, HELLO, tears_after=1))
+    pcscd.touch(VirtualCard(ANNA, HELLO, tag_type, tears_after=answers))
     assert reader.wait_for_card(5) == TornRead()
 
 
 @pytest.mark.parametrize("tag_type", [2, 4])
 def test_a_uid_told_without_a_card_is_a_torn_read(pcscd: PrivatePcscd, reader: PcscReader, tag_type: int) -> None:
     pcscd.touch(VirtualCard(ANNA, HELLO, tag_type, stale_uid=True, tears_after=0))
+    assert reader.wait_for_card(5) == TornRead()
+
+
+def test_a_uid_told_without_a_card_that_holds_no_message_is_a_torn_read(pcscd: PrivatePcscd, reader: PcscReader) -> None:
+    pcscd.touch(VirtualCard(ANNA[:4], type=0, ghost_after=1))
     assert reader.wait_for_card(5) == TornRead()
 
 
@@ -143,6 +151,13 @@ def test_a_card_half_on_the_reader_is_one_torn_read(pcscd: PrivatePcscd, reader:
     assert reader.wait_for_card(5) == TornRead()
     assert reader.wait_for_card(0.1) is None
     pcscd.touch(VirtualCard(ANNA, HELLO))
+    assert reader.wait_for_card(5) == PRESENTED
+
+
+def test_a_card_that_lay_half_on_the_reader_is_read_once_it_lies_there(pcscd: PrivatePcscd, reader: PcscReader) -> None:
+    card = VirtualCard(ANNA, HELLO, mute=True)
+    pcscd.touch(card)
+    card.mute = False
     assert reader.wait_for_card(5) == PRESENTED
 
 

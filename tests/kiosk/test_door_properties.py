@@ -1,0 +1,419 @@
+"""What no history may do: taps, answers, printer troubles, pulled plugs and nonsense, in any order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import HealthCheck, assume, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec import msgpack
+from msgspec.structs import replace
+
+from kiosk.door import DoorState, next_deadline, step
+from kiosk.effects import (
+    DURABLE,
+    Answer,
+    CloseVisit,
+    ConfirmVisit,
+    Effect,
+    FindMatch,
+    OpenVisit,
+    QueueBadge,
+    SendJob,
+    SetJob,
+    SettleMatch,
+)
+from kiosk.events import (
+    CardTapped,
+    CardTorn,
+    CommitFailed,
+    EnrolmentAsked,
+    EnrolmentDropped,
+    Event,
+    JobBroken,
+    JobJudged,
+    JobPrinted,
+    JobReady,
+    JobRefused,
+    JobSent,
+    MatchAnswered,
+    MatchFailed,
+    MemberCheckedIn,
+    MemberLeft,
+    PhoneTapped,
+    PrinterChanged,
+    Started,
+    TimePassed,
+)
+from kiosk.house import Rules
+from kiosk.jobs import Job, JobState
+from kiosk.values import (
+    CardId,
+    Cause,
+    Consents,
+    Introduction,
+    JobId,
+    MemberId,
+    Now,
+    Reason,
+    ReasonKind,
+    Visit,
+    VisitId,
+    WallTime,
+    ZoneId,
+)
+from tests.kiosk.matching.people import TABLE
+from tests.kiosk.rig import ALONE, BACK, DOOR, HOUSE, MAEVE, SIGRID, SOREN, card_of
+
+SHORT = Rules(
+    double_tap_ms=3_000,
+    checkout_after_ms=20_000,
+    badge_fresh_ms=30_000,
+    max_stay_ms=7_200_000,
+    match_deadline_ms=800,
+    enrol_ms=10_000,
+)
+TUVA = replace(SIGRID, id=MemberId("tuva"), quiet=True)
+ILKER = replace(MAEVE, id=MemberId("ilker"), consents=Consents())
+PEOPLE = (SIGRID, MAEVE, SOREN, ALONE, TUVA, ILKER)
+
+ALLOWED = {
+    None: {JobState.QUEUED},
+    JobState.QUEUED: {JobState.SENDING, JobState.EXPIRED},
+    JobState.SENDING: {JobState.SENT, JobState.FAILED, JobState.UNKNOWN},
+    JobState.SENT: {JobState.CONFIRMED, JobState.FAILED, JobState.UNKNOWN},
+    JobState.UNKNOWN: {JobState.CONFIRMED, JobState.FAILED},
+    JobState.CONFIRMED: set(),
+    JobState.FAILED: set(),
+    JobState.EXPIRED: set(),
+}
+"""What may become of a job."""
+
+
+class Book:
+    """A ledger of the plainest kind: it keeps what durable effects say, and knows what a restart would find."""
+
+    def __init__(self) -> None:
+        self.visits: dict[VisitId, Visit] = {}
+        self.owed: dict[VisitId, None] = {}
+        self.jobs: dict[JobId, Job] = {}
+        self.serial = self.number = 0
+        self.starts = 0
+        self.ids: set[str] = set()
+        self.settled: Counter[VisitId] = Counter()
+        self.closed: Counter[VisitId] = Counter()
+        self.unmarked: Counter[VisitId] = Counter()
+
+    def store(self, effects: list[Any], serial: int) -> None:
+        for effect in effects:
+            self._store(effect)
+        self.serial = serial
+
+    def _store(self, effect: Effect) -> None:
+        match effect:
+            case OpenVisit(visit):
+                self._take_id(visit.id)
+                assert visit.member.id not in {other.member.id for other in self.visits.values()}
+                self.visits[visit.id] = visit
+                self.owed[visit.id] = None
+                self.number = visit.number
+            case CloseVisit(visit=visit_id):
+                self.closed[visit_id] += 1
+                del self.visits[visit_id]
+                self.owed.pop(visit_id, None)
+            case ConfirmVisit(visit_id, confirmed):
+                self.visits[visit_id] = replace(self.visits[visit_id], confirmed=confirmed)
+            case SettleMatch(visit_id, found, zone, member, partner):
+                self.settled[visit_id] += 1
+                del self.owed[visit_id]
+                visit = self.visits[visit_id]
+                assert visit.member.id == member
+                self.visits[visit_id] = replace(visit, zone=zone, introduced=visit.introduced + (found is not None))
+                if found is not None:
+                    other = self.visits[found.partner]
+                    assert other.member.id == partner
+                    self.visits[other.id] = replace(other, approached=other.approached + 1)
+            case QueueBadge(job):
+                self._take_id(job.id)
+                assert job.state in ALLOWED[None]
+                self.unmarked[job.visit] += not job.badge.copy
+                assert self.unmarked[job.visit] <= 1, "a badge was printed twice unmarked"
+                self.jobs[job.id] = job
+            case SetJob(job_id, state, cause):
+                before = self.jobs[job_id]
+                assert state in ALLOWED[before.state], f"{before.state} became {state}"
+                self.jobs[job_id] = replace(before, state=state, cause=cause)
+            case _:
+                pass
+
+    def _take_id(self, new: str) -> None:
+        assert new not in self.ids, f"{new} was given twice"
+        self.ids.add(new)
+
+    def started(self) -> Started:
+        self.starts += 1
+        return Started(
+            visits=tuple(self.visits.values()),
+            owed=tuple(self.owed),
+            jobs=tuple(job for job in self.jobs.values() if not job.state.ended),
+            serial=self.serial,
+            number=self.number,
+            starts=self.starts,
+        )
+
+
+people = st.sampled_from(PEOPLE)
+readers = st.sampled_from([DOOR, BACK])
+numbers = st.integers(1, 24)
+causes = st.sampled_from(list(Cause))
+
+
+class History(RuleBasedStateMachine):
+    """The terminal's loop with nothing behind it but a `Book`: commit, then take over the state, then act."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.boots = 1
+        self.ms = 1_000
+        self.utc_ms = 20_000 * 86_400_000 + 18 * 3_600_000
+        self.trusted = False
+        self.book = Book()
+        self.state = DoorState(house=replace(HOUSE, rules=SHORT))
+        self.sent: Counter[JobId] = Counter()
+        self.questions: list[VisitId] = []
+        self.storing_fails = False
+
+    @property
+    def now(self) -> Now:
+        day, rest = divmod(self.utc_ms, 86_400_000)
+        return Now(f"boot {self.boots}", self.ms, WallTime(self.utc_ms, day, rest // 60_000) if self.trusted else None)
+
+    def happen(self, event: Event) -> tuple[Effect, ...]:
+        state, now = self.state, self.now
+        before = msgpack.encode(_plain(state))
+        after, effects = step(state, event, now)
+        assert msgpack.encode(_plain(state)) == before, "the old state was changed in place"
+        assert step(state, event, now) == (after, effects)
+        durable = [effect for effect in effects if isinstance(effect, DURABLE)]
+        if durable and self.storing_fails:
+            return self.go_on_from_the_book(event)
+        if durable:
+            self.book.store(durable, after.serial)
+        self.state = after
+        for effect in effects:
+            if isinstance(effect, SendJob):
+                self.sent[effect.job.id] += 1
+                assert self.sent[effect.job.id] == 1, "the bytes of a job were sent twice"
+                assert self.book.jobs[effect.job.id].state is JobState.SENDING
+            if isinstance(effect, FindMatch):
+                assert effect.visit in after.visits, "matching is asked about somebody who is not here"
+                assert effect.visit in after.asked
+                self.questions.append(effect.visit)
+        return effects
+
+    def go_on_from_the_book(self, event: Event) -> tuple[Effect, ...]:
+        """Nothing was stored, so nothing is done; what was stored before is read again."""
+        self.storing_fails = False
+        effects = self.happen(CommitFailed(getattr(event, "reader", None)))
+        self.state = DoorState(house=self.state.house, recent=self.state.recent, enrolling=self.state.enrolling)
+        self.happen(self.book.started())
+        return effects
+
+    @initialize()
+    def start(self) -> None:
+        self.happen(self.book.started())
+        self.happen(PrinterChanged(None))
+
+    # Time and power
+
+    @rule(ms=st.sampled_from([1, 300, 900, 3_500, 11_000, 25_000, 40_000, 3_600_000]))
+    def time_goes_by(self, ms: int) -> None:
+        self.ms += ms
+        self.utc_ms += ms
+
+    @rule()
+    def deadlines_are_looked_at(self) -> None:
+        self.happen(TimePassed())
+        due = next_deadline(self.state)
+        assert due is None or due > self.ms, "a deadline that has passed is still waited for"
+
+    @rule()
+    def the_time_becomes_known(self) -> None:
+        self.trusted = True
+
+    @rule(anew=st.booleans())
+    def the_program_restarts(self, anew: bool = True) -> None:
+        if anew:
+            self.state = DoorState(house=self.state.house)
+        self.happen(self.book.started())
+
+    @rule()
+    def nothing_can_be_stored_next(self) -> None:
+        self.storing_fails = True
+
+    @rule(away_ms=st.sampled_from([5_000, 3_600_000, 40_000_000]), trusted=st.booleans())
+    def the_plug_is_pulled(self, away_ms: int, trusted: bool) -> None:
+        self.boots += 1
+        self.ms, self.utc_ms, self.trusted = 700, self.utc_ms + away_ms, trusted
+        self.the_program_restarts()
+
+    # The door
+
+    @rule(someone=people, reader=readers, lying=st.booleans(), blocked=st.sampled_from([False, False, False, True]))
+    def a_card_is_tapped(self, someone: Any, reader: str, lying: bool, blocked: bool) -> None:
+        card = card_of(someone)
+        again = any(
+            recent.card == card and (self.ms - recent.boot_ms < SHORT.double_tap_ms or (lying and on == reader))
+            for on, recent in self.state.recent.items()
+        )
+        effects = self.happen(CardTapped(reader, card, someone, blocked=blocked, lying=lying))
+        answers = [effect for effect in effects if isinstance(effect, Answer)]
+        assert [answer.reader for answer in answers] == ([] if again else [reader])
+
+    @rule(
+        event=st.one_of(
+            st.builds(PhoneTapped, readers),
+            st.builds(CardTorn, readers),
+            st.builds(CommitFailed, readers),
+            st.builds(CardTapped, readers, st.uuids().map(lambda each: CardId(each.hex))),
+        )
+    )
+    def something_is_held_to_a_reader(self, event: Any) -> None:
+        effects = self.happen(event)
+        assert [effect.reader for effect in effects if isinstance(effect, Answer)] == [event.reader]
+
+    @rule(
+        event=st.one_of(
+            st.builds(MemberCheckedIn, people),
+            st.builds(MemberLeft, people.map(lambda each: each.id)),
+            st.builds(EnrolmentAsked, people.map(lambda each: each.id), st.integers(1, 3)),
+            st.builds(EnrolmentDropped, st.integers(1, 3)),
+            st.just(CommitFailed(None)),
+        )
+    )
+    def staff_does_something(self, event: Event) -> None:
+        self.happen(event)
+
+    # Matching: due, late, doubled or made up
+
+    @rule(
+        which=st.integers(0, 3),
+        partner=st.one_of(st.none(), st.integers(0, 5)),
+        zone=st.sampled_from([None, TABLE.id, ZoneId("gone")]),
+    )
+    def matching_answers(self, which: int, partner: int | None, zone: ZoneId | None) -> None:
+        assume(self.questions)
+        visit, found = self.questions[-1 - which % len(self.questions)], None
+        if partner is not None:
+            everybody = [*self.book.settled, VisitId("t1-x-never")]
+            other = everybody[partner % len(everybody)]
+            assume(other != visit)  # nobody is introduced to themselves: matching's own gate
+            found = Introduction(visit, other, Reason(ReasonKind.OPEN), TABLE.id, 500)
+        self.happen(MatchAnswered(visit, found, zone))
+
+    @rule(which=st.integers(0, 3))
+    def matching_fails(self, which: int) -> None:
+        assume(self.questions)
+        self.happen(MatchFailed(self.questions[-1 - which % len(self.questions)]))
+
+    # The printer: due, late, doubled or made up
+
+    @rule(cause=st.one_of(st.none(), causes), low=st.booleans())
+    def the_printer_changes(self, cause: Cause | None, low: bool) -> None:
+        self.happen(PrinterChanged(cause, low))
+
+    @rule()
+    def the_printer_goes_on(self) -> None:
+        """Carry the badge at the printer one step on."""
+        job = self.state.spool.current
+        assume(job is not None)
+        assert job is not None
+        match self.state.spool.jobs[job].state:
+            case JobState.QUEUED:
+                self.happen(JobReady(job))
+            case JobState.SENDING:
+                self.happen(JobSent(job, 415))
+            case _:
+                self.happen(JobPrinted(job))
+
+    @rule(cause=causes, told=st.booleans())
+    def the_printer_breaks(self, cause: Cause, told: bool) -> None:
+        job = self.state.spool.current
+        assume(job is not None)
+        assert job is not None
+        self.happen(JobBroken(job, cause, told))
+
+    @rule(
+        event=st.one_of(
+            *(st.builds(kind, numbers.map(lambda number: JobId(f"t1-x-{number}"))) for kind in (JobReady, JobPrinted)),
+            st.builds(JobSent, numbers.map(lambda number: JobId(f"t1-x-{number}")), st.just(1)),
+            st.builds(JobRefused, numbers.map(lambda number: JobId(f"t1-x-{number}")), causes),
+            st.builds(JobBroken, numbers.map(lambda number: JobId(f"t1-x-{number}")), causes, st.booleans()),
+        )
+    )
+    def the_printer_says_something(self, event: Event) -> None:
+        self.happen(event)
+
+    @rule(which=st.integers(0, 30), printed=st.booleans())
+    def staff_judges_a_badge(self, which: int, printed: bool) -> None:
+        jobs = list(self.book.jobs.values())
+        assume(jobs)
+        self.happen(JobJudged(jobs[which % len(jobs)], printed))
+
+    # What holds after every step
+
+    @invariant()
+    def nobody_is_here_twice(self) -> None:
+        state = self.state
+        assert state.here == {visit.member.id: visit.id for visit in state.visits.values()}
+        assert len(state.here) == len(state.visits)
+
+    @invariant()
+    def what_a_restart_would_find_is_what_there_is(self) -> None:
+        assert self.book.visits == dict(self.state.visits)
+        assert list(self.book.owed) == list(self.state.asked)
+        open_jobs = [job for job in self.book.jobs.values() if not job.state.ended]
+        assert open_jobs == list(self.state.spool.jobs.values())
+
+    @invariant()
+    def a_free_and_able_printer_leaves_no_badge_waiting(self) -> None:
+        spool = self.state.spool
+        assert spool.cause is not None or spool.current is not None or not spool.jobs
+        under_way = [job.id for job in spool.jobs.values() if job.state is not JobState.QUEUED]
+        assert under_way in ([], [spool.current])
+
+    @invariant()
+    def nobody_is_settled_or_closed_twice(self) -> None:
+        assert all(count == 1 for count in (*self.book.settled.values(), *self.book.closed.values()))
+
+    @invariant()
+    def nobody_sits_in_a_zone_unless_they_are_known_to_be_here(self) -> None:
+        sure = [visit for visit in self.state.visits.values() if visit.confirmed and visit.zone is not None]
+        assert sum(self.state.occupancy().values()) == len(sure)
+
+    def teardown(self) -> None:
+        """When time goes by, nothing stays owed: every visit was settled or closed, and ends."""
+        if not self.book.starts:
+            return
+        self.storing_fails = False
+        self.time_goes_by(SHORT.match_deadline_ms)
+        self.deadlines_are_looked_at()
+        assert not self.book.owed
+        self.time_goes_by(SHORT.max_stay_ms)
+        self.deadlines_are_looked_at()
+        assert not self.state.visits
+        assert not [job for job in self.state.spool.jobs.values() if job.state is JobState.QUEUED]
+        assert set(self.book.closed) >= set(self.book.settled)
+
+
+def _plain(state: DoorState) -> DoorState:
+    """Return the state without the house, which holds no plain values."""
+    return replace(state, house=None)
+
+
+TestHistory = History.TestCase
+TestHistory.settings = settings(
+    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
+)
