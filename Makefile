@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade
 
 .PHONY: help demo test check bench venv lock format clean
 
@@ -47,7 +48,8 @@ format: $(VENV)/all.stamp  ## put the code into the house's format
 	$(BIN)/ruff format
 
 lock: $(VENV)/all.stamp  ## write the lock files anew from pyproject.toml
-	$(BIN)/python -m tests.lock
+	$(LOCK) pyproject.toml --output-file locks/run.txt
+	$(LOCK) pyproject.toml --extra pcsc --group dev --constraint locks/run.txt --output-file locks/all.txt
 
 clean:  ## take away what was made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -251,6 +251,8 @@ class _RowReader:
 
     def _check_characters(self) -> None:
         for field, value in self._row.items():
+            if value.isprintable():
+                continue
             odd = next((each for each in value if unicodedata.category(each) in ("Cc", "Zl", "Zp") or each in _TURNING), None)
             if odd is not None:
                 self._fault(field, value, f"holds the control character U+{ord(odd):04X}; leave it out")

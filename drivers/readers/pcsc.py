@@ -129,10 +129,10 @@ class PcscReader(CardReader):
         """Ask for the reader's state, with its event counter."""
         code, answers = scard.SCardGetStatusChange(self._context, 0, [(self._name, scard.SCARD_STATE_UNAWARE)])
         self._check(code, "ask for the reader's state")
-        state: int = answers[0][1]
+        state = int(answers[0][1])
         if state & (scard.SCARD_STATE_UNAVAILABLE | scard.SCARD_STATE_UNKNOWN | scard.SCARD_STATE_IGNORE):
             raise DeviceLost(f"{self.describe()} does not answer; take its plug out and put it back")
-        return state & ~scard.SCARD_STATE_CHANGED
+        return state & ~int(scard.SCARD_STATE_CHANGED)
 
     def _readers(self, scard: ModuleType) -> list[str]:
         code, names = scard.SCardListReaders(self._context, [])
@@ -183,7 +183,8 @@ class PcscReader(CardReader):
             uid = uid[:-2]
             if tags.kind_of(uid) is Kind.PHONE:
                 return uid, tags.ABSENT
-            _, _, _, _, atr = scard.SCardStatus(card)
+            code, _, _, _, atr = scard.SCardStatus(card)
+            self._check_card(code, "ask what the card is")
             try:
                 match tags.holds_pages(bytes(atr)):
                     case None:
@@ -191,7 +192,7 @@ class PcscReader(CardReader):
                     case True:
                         return uid, tags.follow(tags.type2(), read_page)
                     case False:
-                        # A reader may tell a UID when the card is gone; only its answer to reset can show that this one is there.
+                        # A reader may tell a UID when the card is gone; only an answer to reset shows that it is there.
                         code, _ = scard.SCardReconnect(card, scard.SCARD_SHARE_SHARED, protocol, scard.SCARD_RESET_CARD)
                         self._check_card(code, "ask for the card")
                         return uid, tags.ABSENT

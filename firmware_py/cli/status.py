@@ -7,6 +7,7 @@ import json
 import sys
 from typing import Any
 
+from firmware_py.cli.notices import lines
 from firmware_py.config import load
 from firmware_py.terminal.control import ControlClient
 
@@ -22,9 +23,10 @@ def add(commands: Any) -> None:
 
 def show(args: argparse.Namespace) -> int:
     """Print what the terminal knows of itself."""
-    with ControlClient(load(args.config).control.socket) as client:
+    config = load(args.config)
+    with ControlClient(config.control.socket) as client:
         status = client.call("status")
-        notices = client.call("notices.list")
+        notices = list(lines(client, config))
     if args.json:
         print(json.dumps({**status, "notices": notices}, ensure_ascii=False, indent=2))
         return 0
@@ -38,7 +40,7 @@ def show(args: argparse.Namespace) -> int:
     if not status["clock_trusted"]:
         print("  the clock is not trusted yet: badges carry no time")
     for notice in notices:
-        print(f"  ! {notice['words']}")
+        print(f"! {notice}")
     return 0
 
 

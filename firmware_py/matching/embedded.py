@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from drivers.errors import DeviceLost, DeviceMissing
 from drivers.ports import Device
+from firmware_py.database import LedgerError
 from kiosk.events import Event, MatchAnswered, MatchFailed
 from kiosk.matching.engine import find_match
 from kiosk.matching.profiles import Present, Profile, profile
@@ -45,7 +47,10 @@ class EmbeddedMatching(Device):
 
     def open(self) -> None:
         """Open a connection to the ledger."""
-        self._ledger = self._read_ledger()
+        try:
+            self._ledger = self._read_ledger()
+        except LedgerError as error:
+            raise DeviceMissing(str(error)) from error
 
     def close(self) -> None:
         """Close it."""
@@ -63,11 +68,15 @@ class EmbeddedMatching(Device):
             raise AssertionError("matching was asked before it was opened")
         visit = question.visit
         here = question.visits.values()
+        try:
+            met = self._ledger.met(visit.member.id)
+        except LedgerError as error:
+            raise DeviceLost(str(error)) from error
         mean_rate = sum(other.lifetime_rate for other in here) // max(len(question.visits), 1)
         found = find_match(
             self._present(visit),
             [self._present(other) for other in here],
-            self._ledger.met(visit.member.id),
+            met,
             self._zones,
             question.occupancy,
             mean_rate,

@@ -11,7 +11,9 @@ import logging
 import os
 import queue
 import socket
+import stat
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from drivers.errors import FikatapError
+from drivers.errors import ConfigError, FikatapError
 from firmware_py.office import CommandError, Office
 from kiosk.effects import Answer, Effect, LightZone, SetJob, TellStaff
 from kiosk.events import Event, JobSent, MatchAnswered
@@ -33,6 +35,8 @@ MAX_LINE = 1 << 20
 MAX_BEHIND = 1_000
 """A client that has so many lines unread is dropped."""
 MAX_CLIENTS = 16
+CLOSING_S = 0.3
+"""How long clients may take to read their last answers when the socket closes."""
 
 
 class Request(Struct, forbid_unknown_fields=True):
@@ -47,11 +51,13 @@ class Request(Struct, forbid_unknown_fields=True):
 class Command:
     """One request on its way through the loop; answered once."""
 
-    def __init__(self, request: Request, send: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, request: Request, client: _Client) -> None:
         self.name = request.do
         self.arguments = request.with_
+        self.client = client
+        """Who asked; only to be compared."""
         self._id = request.id
-        self._send = send
+        self._send = client.send
 
     def answer(self, result: Any) -> None:
         """Send the result."""
@@ -67,10 +73,19 @@ class Command:
             self._send({"v": VERSION, "event": {"kind": type(what).__name__, **msgspec.to_builtins(what)}})
 
 
+class HungUp(Struct, frozen=True):
+    """A client went away: nobody waits for its answers any more."""
+
+    client: object
+
+
+Post = Callable[[Command | HungUp], None]
+
+
 class ControlSocket:
     """Listens on a Unix socket that owner and group may use."""
 
-    def __init__(self, path: Path, post: Callable[[Command], None]) -> None:
+    def __init__(self, path: Path, post: Post) -> None:
         self._path = path
         self._post = post
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -78,16 +93,29 @@ class ControlSocket:
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
 
     def open(self) -> None:
-        """Listen; a socket file left by an earlier life is replaced (the ledger's lock says that nobody else lives)."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)
+        """Listen; a socket file left by an earlier life is replaced (the ledger's lock says that nobody else lives).
+
+        Raise `ConfigError` when there can be no socket.
+        """
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._replace()
+            self._listener.listen(MAX_CLIENTS)
+        except OSError as error:
+            self._listener.close()
+            raise ConfigError(f"[control] socket = '{self._path}' can't be made: {error.strerror or error}") from error
+        self._thread.start()
+
+    def _replace(self) -> None:
+        with suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(self._path.lstat().st_mode):
+                raise FileExistsError("a file that is no socket is there")
+            self._path.unlink()
         before = os.umask(0o117)
         try:
             self._listener.bind(str(self._path))
         finally:
             os.umask(before)
-        self._listener.listen(MAX_CLIENTS)
-        self._thread.start()
 
     def close(self) -> None:
         """Stop listening, hang up on all clients and take the socket file away."""
@@ -96,9 +124,13 @@ class ControlSocket:
         self._listener.close()
         if self._thread.is_alive():
             self._thread.join(1.0)
-        for client in list(self._clients):
-            client.hang_up()
         self._path.unlink(missing_ok=True)
+        clients = list(self._clients)
+        for client in clients:
+            client.hang_up()
+        deadline = time.monotonic() + CLOSING_S
+        for client in clients:
+            client.close(deadline)
 
     def _accept(self) -> None:
         while True:
@@ -107,7 +139,8 @@ class ControlSocket:
             except OSError:
                 return
             if len(self._clients) >= MAX_CLIENTS:
-                connection.close()
+                with connection, suppress(OSError):
+                    connection.sendall(_line(_error(0, f"{MAX_CLIENTS} programs are connected already; close one")))
                 continue
             client = _Client(connection, self._post, self._clients.discard)
             self._clients.add(client)
@@ -117,73 +150,83 @@ class ControlSocket:
 class _Client:
     """One connection: a thread that reads requests, and one that writes, so that a slow reader never holds up the loop."""
 
-    def __init__(self, connection: socket.socket, post: Callable[[Command], None], ended: Callable[[_Client], None]) -> None:
+    def __init__(self, connection: socket.socket, post: Post, ended: Callable[[_Client], None]) -> None:
         self._connection = connection
         self._post = post
         self._ended = ended
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._watches: list[Command] = []
+        self._reader = threading.Thread(target=self._read_all, name="control client reads", daemon=True)
+        self._writer = threading.Thread(target=self._write_all, name="control client writes", daemon=True)
 
     def start(self) -> None:
         """Serve the connection."""
-        threading.Thread(target=self._read_all, name="control client", daemon=True).start()
-        threading.Thread(target=self._write_all, name="control client", daemon=True).start()
+        self._reader.start()
+        self._writer.start()
 
     def hang_up(self) -> None:
         """Write what is due and end the connection."""
         self._outbox.put(None)
 
+    def close(self, deadline: float) -> None:
+        """Wait until what was due is written, but no longer than `deadline`, by `time.monotonic`."""
+        self._writer.join(max(0.0, deadline - time.monotonic()))
+        self._drop()
+        self._writer.join(1.0)
+        self._reader.join(1.0)
+
     def send(self, message: dict[str, Any]) -> None:
         """Send a line soon; a client that has not read so many lines is dropped."""
         if self._outbox.qsize() > MAX_BEHIND:
-            with suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
+            self._drop()
             return
-        self._outbox.put(msgspec.json.encode(message) + b"\n")
+        self._outbox.put(_line(message))
+
+    def _drop(self) -> None:
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
 
     def _read_all(self) -> None:
-        try:
-            with self._connection.makefile("rb") as lines:
-                while line := lines.readline(MAX_LINE + 1):
-                    if len(line) > MAX_LINE:
-                        self.send(_error(0, f"a request of more than {MAX_LINE} bytes; send it in slices"))
-                        break
-                    command = _command(line, self.send)
-                    if command is not None:
-                        if command.name == "watch":
-                            self._watches.append(command)
-                        self._post(command)
-        except OSError:
-            pass  # the client went away; what it asked for is answered into the void
-        for watch in self._watches:
-            self._post(Command(Request(VERSION, 0, "unwatch", {"observer": watch.observe}), lambda _: None))
+        # The client may go away at any time; what it asked for is answered into the void.
+        with suppress(OSError), self._connection.makefile("rb") as lines:
+            while line := lines.readline(MAX_LINE + 1):
+                if len(line) > MAX_LINE:
+                    while line and not line.endswith(b"\n"):
+                        line = lines.readline(MAX_LINE)
+                    self.send(_error(0, f"a request of more than {MAX_LINE} bytes; send it in slices"))
+                    continue
+                command = self._command(line)
+                if command is not None:
+                    self._post(command)
+        self._post(HungUp(self))
         self.hang_up()
+
+    def _command(self, line: bytes) -> Command | None:
+        """Return the command on a line; answer what is none."""
+        try:
+            request = msgspec.json.decode(line, type=Request)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            self.send(_error(0, f"not a request: {error}"))
+            return None
+        if request.v != VERSION:
+            self.send(_error(request.id, f"version {request.v} is not spoken here; this is version {VERSION}"))
+            return None
+        return Command(request, self)
 
     def _write_all(self) -> None:
         with suppress(OSError):
             while (line := self._outbox.get()) is not None:
                 self._connection.sendall(line)
-        with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
+        self._drop()
         self._connection.close()
         self._ended(self)
 
 
+def _line(message: dict[str, Any]) -> bytes:
+    return msgspec.json.encode(message) + b"\n"
+
+
 def _error(number: int, sentence: str) -> dict[str, Any]:
     return {"v": VERSION, "id": number, "error": sentence}
-
-
-def _command(line: bytes, send: Callable[[dict[str, Any]], None]) -> Command | None:
-    """Return the command on a line; answer what is none."""
-    try:
-        request = msgspec.json.decode(line, type=Request)
-    except msgspec.MsgspecError as error:
-        send(_error(0, f"not a request: {error}"))
-        return None
-    if request.v != VERSION:
-        send(_error(request.id, f"version {request.v} is not spoken here; this is version {VERSION}"))
-        return None
-    return Command(request, send)
 
 
 class NotRunning(FikatapError):
@@ -205,6 +248,9 @@ class ControlClient(Office):
         except (FileNotFoundError, ConnectionRefusedError) as error:
             self._socket.close()
             raise NotRunning(f"{path}: no terminal is running there") from error
+        except OSError as error:
+            self._socket.close()
+            raise CommandError(f"{path}: {error.strerror or error}") from error
         self._lines = self._socket.makefile("rb")
         self._id = 0
 
@@ -237,7 +283,8 @@ class ControlClient(Office):
     def _answer(self) -> dict[str, Any]:
         while line := self._lines.readline():
             answer: dict[str, Any] = msgspec.json.decode(line)
-            if answer.get("id") == self._id:
+            # What is wrong with a line as such is answered without its id.
+            if answer.get("id") == self._id or (answer.get("id") == 0 and "error" in answer):
                 return answer
         raise CommandError("the terminal stopped before it answered")
 

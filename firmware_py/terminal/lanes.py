@@ -143,6 +143,7 @@ class Lane(Generic[D]):
         """Give up on the thread, which may hang in a library, and return the calls it did not finish."""
         self.generation += 1
         self.ask_to_stop()
+        self._thread = None
         unfinished = list(self.calls)
         self.calls = deque()
         return unfinished
@@ -169,8 +170,10 @@ class Lane(Generic[D]):
             device = self._make()
             try:
                 device.open()
+                # Asked first: a device that can be opened and then does not answer is not back.
+                news = list(self.servant.opened(device))
                 post(LaneUp(device.describe()))
-                for event in self.servant.opened(device):
+                for event in news:
                     post(event)
                 while not stop.is_set():
                     self._round(device, stop, calls, post)
@@ -184,7 +187,7 @@ class Lane(Generic[D]):
     def _round(self, device: D, stop: threading.Event, calls: deque[Any], post: Callable[[Item], None]) -> None:
         """Serve one call, or wait for one."""
         with self._wake:
-            if not calls and not self.servant.waits:
+            if not calls and not self.servant.waits and not stop.is_set():
                 self._busy_since, self._busy_with = float("inf"), None
                 self._wake.wait(self.servant.idle_every_s)
             call = calls[0] if calls else None

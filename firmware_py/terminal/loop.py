@@ -6,7 +6,7 @@ import logging
 import queue
 import time
 from collections.abc import Callable
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 from msgspec import Struct
 
@@ -16,7 +16,7 @@ from firmware_py.commands import CommandError, carry_out
 from firmware_py.keys import VenueKey
 from firmware_py.ledger import Ledger, LedgerError
 from firmware_py.matching.embedded import EmbeddedMatching, MatchingServant, Question
-from firmware_py.terminal.control import Command
+from firmware_py.terminal.control import Command, HungUp
 from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp, Report
 from firmware_py.terminal.notify import Notifier
 from firmware_py.terminal.servants import LightsServant, PrinterServant, ReaderServant, SounderServant, cause_of
@@ -49,6 +49,7 @@ from kiosk.events import (
     CardTapped,
     CommitFailed,
     EnrolmentAsked,
+    EnrolmentDropped,
     Event,
     JobJudged,
     MemberCheckedIn,
@@ -66,6 +67,8 @@ LOOK_EVERY_MS = 1_000
 """How often lanes, deadlines of the day and the watchdog are looked at when nothing happens."""
 END_OF_JOB_S = 4.0
 """How long a stop waits for the badge under way."""
+END_OF_LANES_S = 0.6
+"""How long a stop waits for the devices to close."""
 
 
 class Stop(Struct, frozen=True):
@@ -78,9 +81,11 @@ class Fed(Struct, frozen=True):
     event: Event
 
 
-Message = Report | Command | Fed | Stop
+Message = Report | Command | HungUp | Fed | Stop
 Observer = Callable[[Event | Effect], None]
 """Hears of every event and, once it was stored, of every effect; called in the loop's thread, must be quick."""
+
+T = TypeVar("T")
 
 
 class Terminal:
@@ -94,7 +99,8 @@ class Terminal:
         self._key = key
         self._clock = clock
         self._notifier = notifier
-        self._observers: list[Observer] = [] if observer is None else [observer]
+        self._observer = observer
+        self._watchers: list[Command] = []
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._tickets: dict[int, Command] = {}
         self._last_ticket = 0
@@ -122,32 +128,44 @@ class Terminal:
         self._inbox.put(Stop())
 
     def run(self) -> int:
-        """Work until stopped; return the exit code: 0, or 75 when a restart may help a device that hangs."""
-        self._apply(self._ledger.started())
-        self._supervisor.start()
-        self._notifier.ready()
-        self._notifier.status(self._status_line())
-        log.info("ready: %d here", len(self.state.visits))
-        while self._restart_for is None:
-            message = self._next()
-            if isinstance(message, Stop):
-                break
-            if message is not None:
-                self._take(message)
-            self._look_after()
-        self._end()
+        """Work until stopped; return the exit code: 0, or 75 when a restart may help a device that hangs.
+
+        What a lane raises that is not its device's fault, such as `ConfigError`, is raised here.
+        """
+        try:
+            self._apply(self._ledger.started())
+            self._supervisor.start()
+            self._notifier.ready()
+            self._notifier.status(self._status_line())
+            log.info("ready: %d here", len(self.state.visits))
+            while self._restart_for is None:
+                message = self._next()
+                if isinstance(message, Stop):
+                    break
+                if message is not None:
+                    self._take(message)
+                self._look_after()
+            self._notifier.stopping()
+            self._finish_badge()
+        finally:
+            self._supervisor.stop(END_OF_LANES_S)
+            self._ledger.close()
         return 0 if self._restart_for is None else 75
 
     def _next(self) -> Message | None:
         """Wait for a message until the next deadline."""
         now = self._clock.now().boot_ms
-        due = [now + LOOK_EVERY_MS, *(at for at in (next_deadline(self.state), self._supervisor.next_ms()) if at is not None)]
+        due = [now + LOOK_EVERY_MS, *(at for at in (self._deadline(), self._supervisor.next_ms()) if at is not None)]
         try:
             return self._inbox.get(timeout=max(0.0, (min(due) - now) / 1000))
         except queue.Empty:
             return None
 
-    def _take(self, message: Report | Command | Fed) -> None:
+    def _deadline(self) -> int | None:
+        """Return the door's next deadline; while nothing can be stored none is met, and storing is tried at every look."""
+        return None if self._must_reload else next_deadline(self.state)
+
+    def _take(self, message: Report | Command | HungUp | Fed) -> None:
         match message:
             case Report():
                 self._hear(message)
@@ -155,6 +173,8 @@ class Terminal:
                 self._apply(event)
             case Command():
                 self._carry_out(message)
+            case HungUp(client):
+                self._forget(client)
             case _:
                 assert_never(message)
 
@@ -178,6 +198,8 @@ class Terminal:
 
     def _tap(self, reader: str, card: CardId, *, lying: bool) -> None:
         """Look up whose card it is, and let the door decide."""
+        if self._must_reload:
+            self._reload()
         try:
             member, blocked, rate = self._ledger.holder(card)
         except LedgerError as error:
@@ -291,7 +313,7 @@ class Terminal:
     def _look_after(self) -> None:
         now_ms = self._clock.now().boot_ms
         self._supervisor.look_after(now_ms)
-        due = next_deadline(self.state)
+        due = self._deadline()
         if (due is not None and now_ms >= due) or now_ms - self._looked_ms >= LOOK_EVERY_MS:
             self._looked_ms = now_ms
             self._apply(TimePassed())
@@ -313,56 +335,61 @@ class Terminal:
         return status_line(self.state, self._supervisor, self._wiring, stores=not self._must_reload)
 
     def _tell(self, what: Event | Effect) -> None:
-        for observer in self._observers:
-            observer(what)
+        if self._observer is not None:
+            self._observer(what)
+        for watcher in self._watchers:
+            watcher.observe(what)
 
     def _carry_out(self, command: Command) -> None:
         """Carry out a command that came through the socket, and answer it."""
         try:
             result = self._command(command)
+        except LedgerError as error:
+            command.fail(str(error))
+            self._storage_failed(None, error)
         except FikatapError as error:
             command.fail(str(error))
-        except (KeyError, TypeError, ValueError) as error:
-            command.fail(f"{command.name}: {error!r} is wrong or missing among its arguments")
+        except (OverflowError, UnicodeError) as error:
+            command.fail(f"{command.name} takes no such argument: {error}")  # nothing that a database can hold
         else:
             if result is not _LATER:
                 command.answer(result)
 
     def _command(self, command: Command) -> Any:
-        arguments = command.arguments
         match command.name:
             case "status":
                 return status(
                     self.state, self._supervisor, self._wiring, self._ledger, self._clock.now(), stores=not self._must_reload
                 )
             case "watch":
-                self._observers.append(command.observe)
+                self._watchers.append(command)
                 return _LATER
-            case "unwatch":
-                self._observers = [each for each in self._observers if each != arguments["observer"]]
-                return None
             case "visits.checkin":
-                return self._check_in(MemberId(str(arguments["member"])))
+                return self._check_in(MemberId(_argument(command, "member", str)))
             case "visits.leave":
-                return self._leave(MemberId(str(arguments["member"])))
+                return self._leave(MemberId(_argument(command, "member", str)))
             case "cards.enrol":
-                return self._enrol(command, MemberId(str(arguments["member"])))
+                return self._enrol(command, MemberId(_argument(command, "member", str)))
             case "jobs.judge":
-                return self._judge(JobId(str(arguments["job"])), printed=bool(arguments["printed"]))
-            case "members.remove" if self.state.visit_of(MemberId(str(arguments.get("member")))) is not None:
-                member = arguments["member"]
-                raise CommandError(f"{member} is checked in; say 'fikatap visits leave {member}' first")
+                return self._judge(JobId(_argument(command, "job", str)), printed=_argument(command, "printed", bool))
             case name:
-                return carry_out(name, arguments, self._ledger, self._key)
+                return carry_out(name, command.arguments, self._ledger, self._key)
+
+    def _forget(self, client: object) -> None:
+        """Do without a client that hung up: it watches no more, and waits for no card."""
+        self._watchers = [watcher for watcher in self._watchers if watcher.client is not client]
+        for ticket in [ticket for ticket, command in self._tickets.items() if command.client is client]:
+            del self._tickets[ticket]
+            self._apply(EnrolmentDropped(ticket))
 
     def _check_in(self, member_id: MemberId) -> Any:
         member = self._ledger.member(member_id)
         if member is None:
             raise CommandError(f"there is no member '{member_id}'; 'fikatap members list' shows them")
-        if self.state.visit_of(member_id) is not None:
+        visit = self.state.visit_of(member_id)
+        if visit is not None and visit.confirmed:
             raise CommandError(f"{member_id} is checked in already")
-        if not self._apply(MemberCheckedIn(member, self._ledger.rate(member_id))):
-            raise CommandError("nothing can be stored; see 'fikatap status'")
+        self._apply_command(MemberCheckedIn(member, self._ledger.rate(member_id)))
         visit = self.state.visit_of(member_id)
         return {"visit": None if visit is None else visit.id}
 
@@ -370,16 +397,15 @@ class Terminal:
         visit = self.state.visit_of(member_id)
         if visit is None:
             raise CommandError(f"{member_id} is not checked in")
-        if not self._apply(MemberLeft(member_id)):
-            raise CommandError("nothing can be stored; see 'fikatap status'")
+        self._apply_command(MemberLeft(member_id))
         return {"visit": visit.id}
 
     def _enrol(self, command: Command, member_id: MemberId) -> Any:
         if self._ledger.member(member_id) is None:
             raise CommandError(f"there is no member '{member_id}'; 'fikatap members list' shows them")
         self._last_ticket += 1
+        self._apply_command(EnrolmentAsked(member_id, self._last_ticket))
         self._tickets[self._last_ticket] = command
-        self._apply(EnrolmentAsked(member_id, self._last_ticket))
         return _LATER
 
     def _end_enrolment(self, effect: EndEnrolment) -> None:
@@ -396,25 +422,25 @@ class Terminal:
         if job is None or job.state is not JobState.UNKNOWN:
             state = "not there" if job is None else job.state.value
             raise CommandError(f"badge {job_id} is {state}; only an unknown one can be judged")
-        if not self._apply(JobJudged(job, printed)):
-            raise CommandError("nothing can be stored; see 'fikatap status'")
+        self._apply_command(JobJudged(job, printed))
         return {"job": job_id, "printed": printed}
 
-    def _end(self) -> None:
-        """Let the badge under way end, close the devices, close the ledger."""
-        self._notifier.stopping()
+    def _apply_command(self, event: Event) -> None:
+        if not self._apply(event):
+            raise CommandError("nothing can be stored; see 'fikatap status'")
+
+    def _finish_badge(self) -> None:
+        """Let the badge under way end; the next one waits for the next start."""
         deadline = self._clock.now().boot_ms + int(END_OF_JOB_S * 1000)
         while (job := self._under_way()) is not None and self._clock.now().boot_ms < deadline:
             try:
                 message = self._inbox.get(timeout=(deadline - self._clock.now().boot_ms) / 1000)
             except (queue.Empty, ValueError):
                 break
-            if isinstance(message, Report) and message.lane == PRINTER:
-                self._hear(message)
-            if self._under_way() is not None and self._under_way() != job:
-                break  # the next badge waits for the next start
-        self._supervisor.stop(0.6)
-        self._ledger.close()
+            if isinstance(message, Fed) or (isinstance(message, Report) and message.lane == PRINTER):
+                self._take(message)
+            if self._under_way() != job:
+                break
 
     def _under_way(self) -> JobId | None:
         """Return the job of which some may be on paper."""
@@ -441,6 +467,16 @@ class Terminal:
     def _matching(self) -> EmbeddedMatching:
         return EmbeddedMatching(self._wiring.zones, self._wiring.vocabulary, self._ledger.reader)
 
+
+def _argument(command: Command, name: str, kind: type[T]) -> T:
+    """Return an argument of a command; raise `CommandError` when it is missing or of another type."""
+    value = command.arguments.get(name)
+    if not isinstance(value, kind):
+        raise CommandError(f"{command.name} needs '{name}', a JSON {_JSON[kind]}, not {value!r}")
+    return value
+
+
+_JSON: dict[type, str] = {str: "string", bool: "true or false"}
 
 _LATER = object()
 """The result of a command that is answered later."""

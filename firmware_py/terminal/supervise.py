@@ -42,6 +42,8 @@ class Watched:
         """The device in words, once it was open."""
         self.trouble = ""
         """What is wrong, in words; empty when nothing is."""
+        self.error: DeviceError | None = None
+        """Why it went down; None for a lane that hung."""
         self.since_ms = now_ms
         self.attempts = 0
         self.abandoned = 0
@@ -87,7 +89,7 @@ class Supervisor:
         if watched.health in (Health.OPENING, Health.UP):
             watched.lane.submit(call)
         else:
-            self._lost(watched, [call], None)
+            self._lost(watched, [call])
 
     def up(self, name: str, what: str, now_ms: int) -> None:
         """Note that a device is open, and say so once."""
@@ -125,7 +127,7 @@ class Supervisor:
         for watched in self.watched.values():
             watched.lane.ask_to_stop()
         for watched in self.watched.values():
-            if watched.health is Health.UP and not watched.lane.join(max(0.0, deadline - time.monotonic())):
+            if not watched.lane.join(max(0.0, deadline - time.monotonic())):
                 log.debug("%s is still busy", watched.lane.name)
 
     def _abandon(self, watched: Watched, now_ms: int) -> None:
@@ -135,9 +137,10 @@ class Supervisor:
         self._down(watched, None, "it hangs: no answer within its deadline", unfinished, now_ms)
         if watched.abandoned < ABANDON_LIMIT:
             self._schedule(watched, now_ms)
-        elif not self._restart(name):
+            return
+        watched.health = Health.FAILED
+        if not self._restart(name):
             log.error("%s hung again after a restart and is left alone: unplug it, plug it in, restart the terminal", name)
-            watched.health = Health.FAILED
 
     def _down(self, watched: Watched, error: DeviceError | None, trouble: str, unfinished: list[Any], now_ms: int) -> None:
         """Say once that a device is gone, and what becomes of its calls."""
@@ -147,14 +150,14 @@ class Supervisor:
         if first:
             log.warning("%s is gone: %s", watched.lane.name, trouble)
             watched.since_ms = now_ms
-        watched.health, watched.trouble = Health.DOWN, trouble
-        self._lost(watched, unfinished, error)
+        watched.health, watched.trouble, watched.error = Health.DOWN, trouble, error
+        self._lost(watched, unfinished)
         if first:
             self._went_down(watched.lane.name, error)
 
-    def _lost(self, watched: Watched, calls: list[Any], error: DeviceError | None) -> None:
+    def _lost(self, watched: Watched, calls: list[Any]) -> None:
         for call in calls:
-            for event in watched.lane.servant.lost(call, error):
+            for event in watched.lane.servant.lost(call, watched.error):
                 self._feed(event)
 
     def _schedule(self, watched: Watched, now_ms: int) -> None:

@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from firmware_py.cli import cards, members, venue, visits
-from firmware_py.commands import CommandError, carry_out
+from firmware_py.commands import SLICE, CommandError, carry_out
 from firmware_py.keys import VenueKey, VenueKeyError, key_path
 from firmware_py.ledger import Ledger, LedgerInUse
 from firmware_py.office import LocalOffice
-from kiosk.effects import Notice, OpenVisit, QueueBadge, SetJob, TellStaff
+from kiosk.effects import Durable, Notice, OpenVisit, QueueBadge, SetJob, TellStaff
 from kiosk.events import TimePassed
 from kiosk.jobs import JobState
 from kiosk.values import Consents, Language, Member, MemberId
@@ -51,16 +51,16 @@ def desk(ledger: Ledger) -> Desk:
 
 
 def test_members_are_listed_by_slices(desk: Desk) -> None:
-    for start in (0, 150, 300):
+    for start in range(0, 3 * SLICE, SLICE):
         desk(
             "members.put",
-            members=[Member(MemberId(f"m{number:03}"), "Ebba", Language.SV) for number in range(start, start + 150)],
+            members=[Member(MemberId(f"m{number:03}"), "Ebba", Language.SV) for number in range(start, start + SLICE)],
         )
     pages = [desk("members.list")]
     while pages[-1]:
         pages.append(desk("members.list", after=pages[-1][-1]["id"]))
-    assert [len(page) for page in pages] == [200, 200, 52, 0]
-    assert len({member["id"] for page in pages for member in page}) == 452
+    assert [len(page) for page in pages] == [SLICE, SLICE, SLICE, 2, 0]
+    assert len({member["id"] for page in pages for member in page}) == 3 * SLICE + 2
 
 
 def test_a_member_is_shown_with_cards_and_counters_but_without_the_employer_s_name(desk: Desk) -> None:
@@ -130,7 +130,12 @@ def test_one_card_is_blocked_by_its_first_digits(desk: Desk) -> None:
 def test_jobs_are_listed_without_a_word_of_the_badge(desk: Desk) -> None:
     came = visit(desk.ledger, 1, SIGRID)
     job = job_of(came, 2, "Xerxes")
-    effects = [OpenVisit(came), QueueBadge(job), SetJob(job.id, JobState.UNKNOWN), TellStaff(Notice.BADGE_UNKNOWN, job.id)]
+    effects: list[Durable] = [
+        OpenVisit(came),
+        QueueBadge(job),
+        SetJob(job.id, JobState.UNKNOWN),
+        TellStaff(Notice.BADGE_UNKNOWN, job.id),
+    ]
     desk.ledger.commit(TimePassed(), effects, TRUSTED, 2)
     expected = {"job": job.id, "visit": came.id, "member": "sigrid", "state": "unknown", "cause": None, "copy": False}
     assert desk("jobs.list") == [expected]
@@ -148,7 +153,7 @@ def test_jobs_are_listed_without_a_word_of_the_badge(desk: Desk) -> None:
         ("members.show", {"membre": "x"}, "members.show: "),
         ("members.show", {"member": 3}, "members.show: Expected `str`, got `int`"),
         ("members.put", {"members": [{"id": "x"}]}, "missing required field `first_name`"),
-        ("members.put", {"members": [msgspec.to_builtins(HAKON)] * 201}, "takes 200 members at once, not 201"),
+        ("members.put", {"members": [msgspec.to_builtins(HAKON)] * (SLICE + 1)}, f"takes {SLICE} members at once"),
     ],
 )
 def test_a_command_that_makes_no_sense_is_told(desk: Desk, name: str, arguments: dict[str, Any], words: str) -> None:
@@ -165,6 +170,10 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "terminal.toml"
     path.write_text(
         f"""
+        [cafe]
+        name = "Fika"
+        language = "sv"
+        timezone = "Europe/Stockholm"
         [ledger]
         path = "{tmp_path}/ledger.db"
         [control]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from firmware_py.commands import SLICE
 from firmware_py.members import COLUMNS, MembersFileError, Report, Row, import_members, read_members
 from firmware_py.office import CommandError, LocalOffice, Office
 from firmware_py.vocabulary import load_vocabulary
@@ -263,8 +264,8 @@ def test_an_employer_s_name_is_not_stored(office: LocalOffice, vocabulary: Vocab
 def test_members_go_in_by_slices(vocabulary: Vocabulary) -> None:
     office = FullDisk()
     with pytest.raises(CommandError):
-        import_all(a_list(450), vocabulary, office)
-    assert office.slices == [200, 200]
+        import_all(a_list(2 * SLICE + 1), vocabulary, office)
+    assert office.slices == [SLICE, SLICE]
 
 
 def test_a_list_of_any_length_needs_little_memory(vocabulary: Vocabulary) -> None:
@@ -273,13 +274,13 @@ def test_a_list_of_any_length_needs_little_memory(vocabulary: Vocabulary) -> Non
             assert command == "members.put"
             return {"added": len(arguments["members"]), "changed": 0, "unchanged": 0}
 
-    data = a_list(20_000)
+    data = a_list(5_000)
     tracemalloc.start()
-    assert import_all(data, vocabulary, Taker()).added == 20_000
+    assert import_all(data, vocabulary, Taker()).added == 5_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     # What stays of a row is its id and its line: some 150 bytes.
-    assert peak < 2_000_000 + 20_000 * 170
+    assert peak < 1_500_000 + 5_000 * 170
 
 
 def test_the_documented_columns_are_those_of_the_program() -> None:

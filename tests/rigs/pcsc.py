@@ -6,6 +6,7 @@ pcscd is neither used nor disturbed. It needs no root: `unshare` makes one where
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import os
@@ -28,10 +29,17 @@ READER = "Fikatap Test Reader 00 00"
 
 
 @functools.cache
+def _process_folder() -> Path:
+    """A folder for what is made once a process, gone at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="fikatap-pcsc-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
 def _handler() -> Path:
     """Compile the reader's driver, once a process."""
-    folder = Path(tempfile.mkdtemp(prefix="fikatap-ifd-"))
-    library = folder / "reader.so"
+    library = _process_folder() / "reader.so"
     source = Path(__file__).with_name("pcsc_reader.c")
     subprocess.run(
         ["gcc", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-I/usr/include/PCSC", "-o", library, source],
@@ -151,7 +159,7 @@ class PrivatePcscd:
 
     def here(self) -> None:
         """Let this process's PC/SC calls reach this pcscd."""
-        link = _process_link()
+        link = _process_folder() / "here"
         new = link.with_name("new")
         new.symlink_to(self.socket)
         new.replace(link)
@@ -265,11 +273,6 @@ class PrivatePcscd:
             self._world.change()
             if self._daemon is not None and not self._frozen and not self._world.until_noticed(5):
                 raise TimeoutError("pcscd did not look at its reader for 5 s")
-
-
-@functools.cache
-def _process_link() -> Path:
-    return Path(tempfile.mkdtemp(prefix="fikatap-pcsc-")) / "here"
 
 
 @functools.cache

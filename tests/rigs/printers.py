@@ -243,6 +243,12 @@ class NetworkPrinter(_ThreadRig):
         """As the driver's settings want it."""
         return f"network:127.0.0.1:{self.port}"
 
+    @property
+    def connected(self) -> bool:
+        """Whether somebody is connected now."""
+        with self._changed:
+            return self._connection is not None
+
     def plug(self) -> None:
         with self._changed:
             listener = socket.socket()
@@ -333,6 +339,7 @@ class NetworkPrinter(_ThreadRig):
                     data = b""
                 if not data:
                     self._hang_up()
+                    self._changed.notify_all()
                     continue
                 self._take(data)
                 if self._kill_at is not None and len(self._received) >= self._kill_at:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from drivers.errors import ConfigError, DeviceGarbled, DeviceMissing, DeviceSilent
+from drivers.errors import ConfigError, DeviceGarbled, DeviceMissing, DeviceRefused, DeviceSilent
 from drivers.ports import Paper, PrinterStatus
 from drivers.printers.escpos import EscposPrinter, FileAddress, NetworkAddress, SerialAddress, UsbAddress, parse_connection
 from drivers.virtual.printer import VirtualPrinter
@@ -142,6 +143,17 @@ def test_a_late_completion_of_an_earlier_page_is_ignored(network: NetworkPrinter
     printer.close()
 
 
+def test_a_printer_that_pushes_nothing_is_asked_why_a_page_does_not_come(network: NetworkPrinter) -> None:
+    printer = driver(network, pushes=False)
+    network.paper_out_after(5)
+    printer.send(PAGE, 1)
+    assert b"\x1da" not in network.received
+    with pytest.raises(DeviceRefused) as refused:
+        printer.wait_printed(1, 0.1)
+    assert refused.value.cause is Cause.PAPER_OUT
+    printer.close()
+
+
 def test_nothing_but_the_fence_follows_the_cut(network: NetworkPrinter) -> None:
     # ESC @ after the cut makes some clones feed for ever.
     printer = driver(network)
@@ -179,7 +191,12 @@ def test_an_image_that_a_killed_program_left_half_sent_does_not_eat_the_next_pag
 def test_xoff_stops_a_serial_page_and_xon_lets_it_go_on(serial: SerialPrinter) -> None:
     printer = driver(serial)
     assert printer.status().ready
-    serial.say(b"\x13")
+    line = os.open(serial.path, os.O_RDONLY | os.O_NOCTTY)
+    serial.say(b"\x13!")
+    # Once the "!" is there, the XOFF before it has worked.
+    assert select.select([line], [], [], 5)[0]
+    assert os.read(line, 1) == b"!"
+    os.close(line)
     with pytest.raises(DeviceSilent):
         printer.send(PAGE, 1)
     printer.close()
@@ -214,20 +231,35 @@ def test_a_serial_printer_is_held_by_one_program(serial: SerialPrinter) -> None:
     printer.close()
 
 
-@pytest.mark.parametrize("rig", [NetworkPrinter, SerialPrinter, UsbPrinter])
-def test_what_a_stopped_printer_did_not_take_is_thrown_away(rig: type[NetworkPrinter | SerialPrinter | UsbPrinter]) -> None:
-    with rig() as printer_rig:
-        printer = driver(printer_rig)
+def test_what_a_stopped_network_printer_did_not_take_is_thrown_away(network: NetworkPrinter) -> None:
+    printer = driver(network)
+    assert printer.status().ready
+    network.stop()
+    with pytest.raises(DeviceSilent):
+        printer.send(LONG_PAGE, 1)
+    printer.close()
+    network.go()
+    network.until(lambda: not network.connected)
+    assert len(network.received) < len(LONG_PAGE) / 4
+    assert network.papers == ()
+
+
+def test_what_a_stopped_serial_printer_did_not_take_is_thrown_away_at_once() -> None:
+    with SerialPrinter(baud=1_000_000) as serial:
+        printer = driver(serial)
         assert printer.status().ready
-        printer_rig.stop()
+        serial.stop()
         with pytest.raises(DeviceSilent):
             printer.send(LONG_PAGE, 1)
         began = time.monotonic()
         printer.close()
         assert time.monotonic() - began < 0.5
-        printer_rig.go()
-        assert printer_rig.papers == ()
-        assert len(printer_rig.received) < len(LONG_PAGE) / 2
+        line = os.open(serial.path, os.O_WRONLY | os.O_NOCTTY)
+        serial.go()
+        os.write(line, b"the end")
+        os.close(line)
+        serial.until(lambda: serial.received.endswith(b"the end"))
+        assert len(serial.received) < len(LONG_PAGE) / 50
 
 
 def test_a_usb_write_never_waits_for_ever_and_the_printer_is_not_reset(usb: UsbPrinter) -> None:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from PIL import Image
 
-from drivers.errors import DeviceLost
+from drivers.errors import DeviceLost, DeviceRefused
 from drivers.printers.fake import FakePrinter
 from kiosk.values import Cause
 
@@ -44,6 +44,15 @@ def test_paper_is_as_wide_as_the_profile_and_torn_where_there_is_no_cutter(name:
     opened(name, profile).send(PAGE, 1)
     (slip,) = FakePrinter.hand(name).papers
     assert Image.open(BytesIO(slip.png())).width == dots
+
+
+def test_new_paper_does_not_bring_the_rest_of_a_page_that_was_refused(name: str) -> None:
+    printer, hand = opened(name), FakePrinter.hand(name)
+    hand.paper_out_after(10)
+    with pytest.raises(DeviceRefused):
+        printer.send(PAGE, 1)
+    hand.paper_in()
+    assert (len(hand.scraps), len(hand.papers)) == (1, 0)
 
 
 def test_waiting_for_paper_ends_when_it_comes_and_when_it_does_not(name: str) -> None:
