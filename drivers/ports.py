@@ -1,7 +1,7 @@
 """The interfaces to the outside, one page: what a device does; how is the driver's, where is its settings'.
 
 Every driver blocks, has a deadline on each wait, raises one of `drivers.errors` once, and never retries. Each is made with
-its settings (a `msgspec.Struct` named `Settings` in the driver's module), opened once, used from one thread, closed once;
+its settings (a `msgspec.Struct`, the class's attribute `Settings`), opened once, used from one thread, closed once;
 after any `DeviceError` it is closed and a new one is made.
 """
 

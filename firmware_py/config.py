@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tomllib
+from collections.abc import Iterable
 from difflib import get_close_matches
+from enum import Enum
+from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
 
 from drivers.errors import ConfigError
+from drivers.printers.profiles import profile
 from drivers.registry import driver
 from kiosk.values import Colour, Language, Symbol, Zone, ZoneId
 
@@ -117,6 +123,11 @@ class Config(Struct, frozen=True, kw_only=True):
 
 T = TypeVar("T", bound=Struct)
 
+LONGEST_S = 7 * 24 * 3600
+LONGEST_MATCH_MS = 60_000
+LONGEST_SOCKET = 107
+"""Bytes in the path of a Unix socket."""
+
 TABLES = ("cafe", "zone", "door", "matching", "ledger", "control", "reader", "printer", "lights", "sounder")
 
 
@@ -131,7 +142,8 @@ def load(path: Path) -> Config:
     try:
         return parse(text)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        # One line, whatever is in the file.
+        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def parse(text: str) -> Config:
@@ -143,18 +155,13 @@ def parse(text: str) -> Config:
     _known("the file", data, TABLES)
     cafe = _table("cafe", data.get("cafe", {}), CafeTable)
     _check_cafe(cafe)
-    zones = _zones(data.get("zone", []))
-    door = _table("door", data.get("door", {}), DoorTable)
-    for key in door.__struct_fields__:
-        if getattr(door, key) <= 0:
-            raise ConfigError(f"[door] {key} = {getattr(door, key):g} must be more than 0 seconds")
     readers = data.get("reader", {})
     if not isinstance(readers, dict) or not all(isinstance(each, dict) for each in readers.values()):
         raise ConfigError("a reader is a table with a name of its own: write [reader.door]")
     config = Config(
         cafe=cafe,
-        zones=zones,
-        door=door,
+        zones=_zones(data.get("zone", [])),
+        door=_table("door", data.get("door", {}), DoorTable),
         matching=_table("matching", data.get("matching", {}), MatchingTable),
         ledger=_table("ledger", data.get("ledger", {}), LedgerTable),
         control=_table("control", data.get("control", {}), ControlTable),
@@ -165,6 +172,9 @@ def parse(text: str) -> Config:
     )
     if not config.readers:
         raise ConfigError('no reader: write [reader.door] and driver = "pcsc"')
+    _check_numbers(config)
+    _check_names(config)
+    _check_devices(config)
     return config
 
 
@@ -172,9 +182,12 @@ def _known(place: str, data: dict[str, Any], known: tuple[str, ...]) -> None:
     """Complain of the first key that is not known, and name the one that was probably meant."""
     for key in data:
         if key not in known:
-            close = get_close_matches(key, known, 1)
-            meant = f"; did you mean '{close[0]}'?" if close else ""
-            raise ConfigError(f"{place} has no '{key}'; it has {', '.join(known)}{meant}")
+            raise ConfigError(f"{place} has no '{key}'; it has {', '.join(known)}{_meant(key, known)}")
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word, list(known), 1)
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _table(place: str, data: Any, kind: type[T]) -> T:
@@ -186,9 +199,22 @@ def _table(place: str, data: Any, kind: type[T]) -> T:
         return msgspec.convert(data, kind, dec_hook=_decode)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$.")
-        key = path.rstrip("`")
-        value = f" {key} = {data.get(key.partition('.')[0].partition('[')[0])!r}" if key else ""
-        raise ConfigError(f"[{place}]{value}: {message}") from error
+        missing = re.fullmatch(r"Object missing required field `(\w+)`", message)
+        if missing and not path:
+            raise ConfigError(f"[{place}] needs {missing[1]} = …") from error
+        key = path.rstrip("`").partition(".")[0].partition("[")[0]
+        value = f" {key} = {data[key]!r}" if key in data else ""
+        raise ConfigError(f"[{place}]{value}: {message}{_choices(kind, key)}") from error
+
+
+def _choices(kind: type[Struct], key: str) -> str:
+    """Return which words a setting may have, when these are few."""
+    asked = next((field.type for field in msgspec.structs.fields(kind) if field.name == key), None)
+    if isinstance(asked, type) and issubclass(asked, Enum):
+        return f"; choose one of {', '.join(each.value for each in asked)}"
+    if get_origin(asked) is Literal:
+        return f"; choose one of {', '.join(map(str, get_args(asked)))}"
+    return ""
 
 
 def _decode(kind: type[Any], value: Any) -> Any:
@@ -203,6 +229,8 @@ def _zones(data: Any) -> tuple[Zone, ...]:
     zones = []
     for place, each in enumerate(data, 1):
         table = _table(f"zone {place}", each, ZoneTable)
+        if not table.id:
+            raise ConfigError(f"[zone {place}] id = '' is empty; write a short word, like 'library'")
         if table.capacity < 1:
             raise ConfigError(f"[zone {place}] capacity = {table.capacity} must be 1 or more people")
         zones.append(Zone(ZoneId(table.id), table.name, table.symbol, table.colour, capacity=table.capacity, quiet=table.quiet))
@@ -234,3 +262,44 @@ def _check_cafe(cafe: CafeTable) -> None:
     hours, colon, minutes = cafe.closes.partition(":")
     if not (colon and hours.isdecimal() and minutes.isdecimal() and int(hours) < 24 and int(minutes) < 60):
         raise ConfigError(f"[cafe] closes = '{cafe.closes}' is not a time; write HH:MM, like '22:00'")
+
+
+def _check_numbers(config: Config) -> None:
+    for key in config.door.__struct_fields__:
+        value = getattr(config.door, key)
+        if not (isfinite(value) and 0 < value <= LONGEST_S):
+            raise ConfigError(f"[door] {key} = {value:g} must be more than 0 and at most {LONGEST_S} seconds")
+    deadline_ms = config.matching.deadline_ms
+    if not 0 < deadline_ms <= LONGEST_MATCH_MS:
+        raise ConfigError(f"[matching] deadline_ms = {deadline_ms} must be 1 to {LONGEST_MATCH_MS} milliseconds")
+
+
+def _check_names(config: Config) -> None:
+    terminal = config.ledger.terminal
+    if not re.fullmatch(r"[a-z0-9-]{1,16}", terminal):
+        raise ConfigError(f"[ledger] terminal = '{terminal}' must be 1 to 16 of a to z, 0 to 9 and '-': it is part of every id")
+    socket = config.control.socket
+    if len(os.fsencode(socket)) > LONGEST_SOCKET:
+        raise ConfigError(f"[control] socket = '{socket}' is longer than {LONGEST_SOCKET} bytes; choose a shorter path")
+
+
+def _check_devices(config: Config) -> None:
+    """Check what no driver can know alone: the printer's profile, the zones' names, and who takes which pin."""
+    if config.printer is not None:
+        try:
+            profile(config.printer.settings.profile)
+        except ConfigError as error:
+            raise ConfigError(f"[printer] profile: {error}") from error
+    if config.lights is None:
+        return
+    zones = [zone.id for zone in config.zones]
+    for name in config.lights.settings.zones or ():
+        if name not in zones:
+            raise ConfigError(
+                f"[lights] zones has '{name}', which is no [[zone]]; those are {', '.join(zones)}{_meant(name, zones)}"
+            )
+    if config.lights.driver == "gpio" and config.sounder is not None and config.sounder.driver == "gpio":
+        pin = config.sounder.settings.pin
+        for name, light in config.lights.settings.lights().items():
+            if pin in light.numbers:
+                raise ConfigError(f"[sounder] pin = {pin} is taken by the light '{name}'; give each its own")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from drivers.errors import FikatapError
+from drivers.errors import ConfigError, FikatapError
 from firmware_py.files import put_in_place
 
 APPLICATION_ID = 0x46494B41
@@ -125,8 +125,8 @@ class LedgerInUse(LedgerError):
     """Another program holds the ledger."""
 
 
-class LedgerTooNew(LedgerError):
-    """The ledger was written by a newer version of the program."""
+class LedgerTooNew(LedgerError, ConfigError):
+    """The ledger was written by a newer version of the program: no restart helps."""
 
 
 class Lock:

@@ -14,6 +14,7 @@ from types import TracebackType
 import msgspec
 from msgspec import Struct
 
+from drivers.errors import DeviceSilent
 from drivers.lights.fake import FakeLights
 from drivers.ports import PresentedCard
 from drivers.printers.fake import FakePrinter
@@ -160,7 +161,13 @@ class Cafe:
 
     def __init__(self, *, language: Language = Language.SV, profile: str = "generic-80", members: int = MEMBERS) -> None:
         self._folder = TemporaryDirectory(prefix="fikatap-demo-")
-        folder = Path(self._folder.name)
+        try:
+            self._make(Path(self._folder.name), language, profile, members)
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def _make(self, folder: Path, language: Language, profile: str, members: int) -> None:
         self.config = parse(CONFIG.format(folder=folder, language=language.value, profile=profile))
         self.wiring = Wiring(self.config)
         ledger = Ledger.open(self.config.ledger.path, self.config.ledger.terminal)
@@ -193,12 +200,13 @@ class Cafe:
         self._control.close()
         self._folder.cleanup()
 
-    def tap(self, number: int) -> Tap:
-        """Let the member with this number tap, and wait for what comes of it."""
+    def tap(self, number: int, patience_s: float = PATIENCE_S) -> Tap:
+        """Let the member with this number tap, wait for what comes of it; raise `DeviceSilent` when that does not end."""
         member = self.members[number - 1]
         self.ear.clear()
         self.reader.tap(card_of(number))
-        self.ear.until(_is_over, PATIENCE_S)
+        if not self.ear.until(_is_over, patience_s):
+            raise DeviceSilent(f"tap {number} did not come to an end within {patience_s:g} s")
         return self._tap(member, self.ear.heard())
 
     def _tap(self, member: Member, heard: list[Event | Effect]) -> Tap:
@@ -235,8 +243,7 @@ def _is_over(heard: list[Event | Effect]) -> bool:
 
 
 def unattended(cafe: Cafe, taps: int, out: Path) -> Iterator[Tap]:
-    """Let so many different members tap, one after the other; each slip becomes a picture in `out`."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Let so many different members tap, one after the other; each slip becomes a picture in the folder `out`."""
     done = []
     for number in range(1, taps + 1):
         before = len(cafe.printer.papers)

@@ -210,7 +210,6 @@ def _start(state: DoorState, event: Started, now: Now) -> Step:
         boot_id=now.boot_id,
         visits=visits,
         here={visit.member.id: visit.id for visit in event.visits},
-        asked={},
         spool=spool,
         serial=event.serial,
         number=event.number,

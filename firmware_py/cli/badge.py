@@ -46,8 +46,8 @@ def preview(args: argparse.Namespace) -> int:
         args.out.write_bytes(printer.papers[0].png())
     except OSError as error:
         raise ConfigError(f"{error.filename}: {error.strerror}") from error
-    height_mm = printer.papers[0].image.height / 8
-    print(f"{args.out}: {printer.papers[0].image.width / 8:.0f} x {height_mm:.0f} mm, {len(page)} bytes for {chosen.name}")
+    width_mm, height_mm = (dots / chosen.dpmm for dots in printer.papers[0].image.size)
+    print(f"{args.out}: {width_mm:.0f} x {height_mm:.0f} mm, {len(page)} bytes for {chosen.name}")
     return 0
 
 
@@ -63,7 +63,7 @@ def _member_badge(args: argparse.Namespace) -> Badge:
     from kiosk.values import Member, Now, Visit, VisitId
 
     with open_office(args.config) as office:
-        member = msgspec.convert({**office.call("members.show", member=args.member), "employer": ""}, Member)
+        member = msgspec.convert(office.call("members.show", member=args.member)["member"], Member)
     house = Wiring(load(args.config)).house("preview")
     now = Now("preview", 0)
     visit = Visit(VisitId("preview-1"), 1, member, now, zone=house.zones[0].id)

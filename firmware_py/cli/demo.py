@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from firmware_py.demo import Cafe, Tap
 
+BADGE_S = 2.0
+"""How long the next key may have to wait for a badge."""
+
 HELP = """\
 Type a member's number to let them tap (1 to {last}), or
   l  list the members     o  the paper runs out     u  unplug the reader     p  hold a phone to the reader
@@ -41,8 +44,14 @@ def demo(args: argparse.Namespace) -> int:
     with Cafe(language=Language(args.language), profile=args.printer) as cafe:
         if args.taps is None:
             return _by_hand(cafe)
-        for tap in unattended(cafe, args.taps, args.out):
-            print(_line(tap))
+        try:
+            args.out.mkdir(parents=True, exist_ok=True)
+            for tap in unattended(cafe, args.taps, args.out):
+                print(_line(tap), flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise ConfigError(f"--out {args.out}: {error.strerror or error}") from error
     print(f"{args.taps} slips and summary.json are in {args.out}")
     return 0
 
@@ -54,6 +63,7 @@ def _line(tap: Tap) -> str:
 
 
 def _by_hand(cafe: Cafe) -> int:
+    from drivers.errors import DeviceSilent
     from drivers.ports import Kind, PresentedCard
     from firmware_py.demo import listening
     from firmware_py.terminal.control import ControlClient
@@ -99,8 +109,12 @@ def _by_hand(cafe: Cafe) -> int:
             if word == "q":
                 break
             if word.isdecimal() and 1 <= int(word) <= len(cafe.members):
-                tap = cafe.tap(int(word))
-                print(f"  badge            {tap.bytes} bytes, {tap.job_state}" if tap.job else "  badge            none")
+                try:
+                    tap = cafe.tap(int(word), BADGE_S)
+                except DeviceSilent:
+                    print("  badge            not yet")
+                else:
+                    print(f"  badge            {tap.bytes} bytes, {tap.job_state}" if tap.job else "  badge            none")
             elif word in deeds:
                 deeds[word]()
             elif word:

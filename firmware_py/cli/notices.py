@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from firmware_py.config import Config, load
-from firmware_py.office import Office, open_office
+from firmware_py.office import CommandError, Office, open_office
 
 
 def add(commands: Any) -> None:
@@ -30,6 +30,8 @@ def show(args: argparse.Namespace) -> int:
 
 def settle(args: argparse.Namespace) -> int:
     """Settle one notice, or all."""
+    if args.notice != "all" and not args.notice.isdecimal():
+        raise CommandError(f"'{args.notice}' is neither a notice's number nor 'all'; 'fikatap notices list' shows them")
     with open_office(args.config) as office:
         numbers = [each["id"] for each in office.call("notices.list")] if args.notice == "all" else [int(args.notice)]
         for number in numbers:

@@ -26,7 +26,7 @@ def show(args: argparse.Namespace) -> int:
     config = load(args.config)
     with ControlClient(config.control.socket) as client:
         status = client.call("status")
-        notices = list(lines(client, config))
+        notices = list(lines(client, config)) if status["stores"] else []
     if args.json:
         print(json.dumps({**status, "notices": notices}, ensure_ascii=False, indent=2))
         return 0

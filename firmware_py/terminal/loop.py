@@ -472,11 +472,11 @@ def _argument(command: Command, name: str, kind: type[T]) -> T:
     """Return an argument of a command; raise `CommandError` when it is missing or of another type."""
     value = command.arguments.get(name)
     if not isinstance(value, kind):
-        raise CommandError(f"{command.name} needs '{name}', a JSON {_JSON[kind]}, not {value!r}")
+        raise CommandError(f"{command.name} needs '{name}', {_IN_WORDS[kind]}, not {value!r}")
     return value
 
 
-_JSON: dict[type, str] = {str: "string", bool: "true or false"}
+_IN_WORDS: dict[type, str] = {str: "a text", bool: "true or false"}
 
 _LATER = object()
 """The result of a command that is answered later."""

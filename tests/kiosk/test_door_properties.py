@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, assume, settings
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec import msgpack
 from msgspec.structs import replace
 
@@ -52,9 +52,9 @@ from kiosk.jobs import Job, JobState
 from kiosk.values import (
     CardId,
     Cause,
-    Consents,
     Introduction,
     JobId,
+    Member,
     MemberId,
     Now,
     Reason,
@@ -65,7 +65,7 @@ from kiosk.values import (
     ZoneId,
 )
 from tests.kiosk.matching.people import TABLE
-from tests.kiosk.rig import ALONE, BACK, DOOR, HOUSE, MAEVE, SIGRID, SOREN, card_of
+from tests.kiosk.rig import ALONE, BACK, DOOR, HOUSE, MAEVE, SIGRID, card_of
 
 SHORT = Rules(
     double_tap_ms=3_000,
@@ -75,9 +75,7 @@ SHORT = Rules(
     match_deadline_ms=800,
     enrol_ms=10_000,
 )
-TUVA = replace(SIGRID, id=MemberId("tuva"), quiet=True)
-ILKER = replace(MAEVE, id=MemberId("ilker"), consents=Consents())
-PEOPLE = (SIGRID, MAEVE, SOREN, ALONE, TUVA, ILKER)
+PEOPLE = (SIGRID, MAEVE, replace(SIGRID, id=MemberId("tuva"), quiet=True), ALONE)
 
 ALLOWED = {
     None: {JobState.QUEUED},
@@ -166,7 +164,8 @@ class Book:
 
 people = st.sampled_from(PEOPLE)
 readers = st.sampled_from([DOOR, BACK])
-numbers = st.integers(1, 24)
+rarely = st.sampled_from([False, False, False, True])
+GONE = ZoneId("gone")
 causes = st.sampled_from(list(Cause))
 
 
@@ -228,41 +227,41 @@ class History(RuleBasedStateMachine):
 
     # Time and power
 
-    @rule(ms=st.sampled_from([1, 300, 900, 3_500, 11_000, 25_000, 40_000, 3_600_000]))
-    def time_goes_by(self, ms: int) -> None:
+    @rule(ms=st.sampled_from([1, 900, 3_500, 21_000, 40_000, 3_600_000]), known=st.sampled_from([False, False, True]))
+    def time_goes_by(self, ms: int, known: bool) -> None:
+        self.ms += ms
+        self.utc_ms += ms
+        self.trusted = self.trusted or known
+        self.deadlines_are_looked_at()
+
+    @rule(ms=st.integers(0, 1_000))
+    def a_moment_goes_by_unnoticed(self, ms: int) -> None:
         self.ms += ms
         self.utc_ms += ms
 
-    @rule()
     def deadlines_are_looked_at(self) -> None:
+        if self.storing_fails:
+            self.happen(TimePassed())
         self.happen(TimePassed())
         due = next_deadline(self.state)
         assert due is None or due > self.ms, "a deadline that has passed is still waited for"
 
-    @rule()
-    def the_time_becomes_known(self) -> None:
-        self.trusted = True
-
-    @rule(anew=st.booleans())
-    def the_program_restarts(self, anew: bool = True) -> None:
-        if anew:
+    @rule(how=st.sampled_from(["storing fails", "in the same life", "restart", "plug", "plug"]), trusted=st.booleans())
+    def the_terminal_begins_again(self, how: str, trusted: bool) -> None:
+        if how == "storing fails":
+            self.storing_fails = True
+            return
+        if how == "plug":
+            self.boots += 1
+            self.ms, self.utc_ms, self.trusted = 700, self.utc_ms + 3_600_000, trusted
+        if how != "in the same life":
             self.state = DoorState(house=self.state.house)
         self.happen(self.book.started())
 
-    @rule()
-    def nothing_can_be_stored_next(self) -> None:
-        self.storing_fails = True
-
-    @rule(away_ms=st.sampled_from([5_000, 3_600_000, 40_000_000]), trusted=st.booleans())
-    def the_plug_is_pulled(self, away_ms: int, trusted: bool) -> None:
-        self.boots += 1
-        self.ms, self.utc_ms, self.trusted = 700, self.utc_ms + away_ms, trusted
-        self.the_program_restarts()
-
     # The door
 
-    @rule(someone=people, reader=readers, lying=st.booleans(), blocked=st.sampled_from([False, False, False, True]))
-    def a_card_is_tapped(self, someone: Any, reader: str, lying: bool, blocked: bool) -> None:
+    @rule(someone=people, reader=readers, lying=rarely, blocked=rarely)
+    def a_card_is_tapped(self, someone: Member, reader: str, lying: bool, blocked: bool) -> None:
         card = card_of(someone)
         again = any(
             recent.card == card and (self.ms - recent.boot_ms < SHORT.double_tap_ms or (lying and on == reader))
@@ -277,12 +276,14 @@ class History(RuleBasedStateMachine):
             st.builds(PhoneTapped, readers),
             st.builds(CardTorn, readers),
             st.builds(CommitFailed, readers),
-            st.builds(CardTapped, readers, st.uuids().map(lambda each: CardId(each.hex))),
+            st.builds(CardTapped, readers, st.integers().map(lambda each: CardId(f"stranger {each}"))),
         )
     )
-    def something_is_held_to_a_reader(self, event: Any) -> None:
+    def something_else_is_held_to_a_reader(self, event: PhoneTapped | CardTorn | CommitFailed | CardTapped) -> None:
+        again = isinstance(event, CardTapped) and event.card in {recent.card for recent in self.state.recent.values()}
         effects = self.happen(event)
-        assert [effect.reader for effect in effects if isinstance(effect, Answer)] == [event.reader]
+        answers = [effect.reader for effect in effects if isinstance(effect, Answer)]
+        assert answers == [event.reader] or (again and not answers)
 
     @rule(
         event=st.one_of(
@@ -298,25 +299,19 @@ class History(RuleBasedStateMachine):
 
     # Matching: due, late, doubled or made up
 
-    @rule(
-        which=st.integers(0, 3),
-        partner=st.one_of(st.none(), st.integers(0, 5)),
-        zone=st.sampled_from([None, TABLE.id, ZoneId("gone")]),
-    )
-    def matching_answers(self, which: int, partner: int | None, zone: ZoneId | None) -> None:
-        assume(self.questions)
-        visit, found = self.questions[-1 - which % len(self.questions)], None
-        if partner is not None:
-            everybody = [*self.book.settled, VisitId("t1-x-never")]
-            other = everybody[partner % len(everybody)]
-            assume(other != visit)  # nobody is introduced to themselves: matching's own gate
-            found = Introduction(visit, other, Reason(ReasonKind.OPEN), TABLE.id, 500)
-        self.happen(MatchAnswered(visit, found, zone))
+    @precondition(lambda self: self.questions)
+    @rule(back=st.sampled_from([0, 0, 0, 1, 2]), partner=st.integers(0, 4), zone=st.sampled_from([None, TABLE.id, GONE]))
+    def matching_answers(self, back: int, partner: int, zone: ZoneId | None) -> None:
+        visit = self.questions[-1 - back % len(self.questions)]
+        # Nobody is introduced to themselves: that is matching's own gate.
+        others = [each for each in (*self.state.visits, VisitId("t1-x-never")) if each != visit]
+        found = Introduction(visit, others[partner % len(others)], Reason(ReasonKind.OPEN), TABLE.id, 500)
+        self.happen(MatchAnswered(visit, found if partner else None, zone))
 
-    @rule(which=st.integers(0, 3))
-    def matching_fails(self, which: int) -> None:
-        assume(self.questions)
-        self.happen(MatchFailed(self.questions[-1 - which % len(self.questions)]))
+    @precondition(lambda self: self.questions)
+    @rule(back=st.sampled_from([0, 0, 1]))
+    def matching_fails(self, back: int) -> None:
+        self.happen(MatchFailed(self.questions[-1 - back % len(self.questions)]))
 
     # The printer: due, late, doubled or made up
 
@@ -324,43 +319,39 @@ class History(RuleBasedStateMachine):
     def the_printer_changes(self, cause: Cause | None, low: bool) -> None:
         self.happen(PrinterChanged(cause, low))
 
-    @rule()
-    def the_printer_goes_on(self) -> None:
-        """Carry the badge at the printer one step on."""
-        job = self.state.spool.current
-        assume(job is not None)
-        assert job is not None
-        match self.state.spool.jobs[job].state:
-            case JobState.QUEUED:
-                self.happen(JobReady(job))
-            case JobState.SENDING:
-                self.happen(JobSent(job, 415))
-            case _:
-                self.happen(JobPrinted(job))
+    @precondition(lambda self: self.state.spool.current)
+    @rule(steps=st.integers(1, 3), breaks=rarely, cause=causes, told=st.booleans())
+    def the_printer_goes_on(self, steps: int, breaks: bool, cause: Cause, told: bool) -> None:
+        """Carry the badge at the printer on, or break it."""
+        for _ in range(steps):
+            job = self.state.spool.current
+            if job is None:
+                return
+            match self.state.spool.jobs[job].state:
+                case JobState.QUEUED:
+                    self.happen(JobRefused(job, cause) if breaks else JobReady(job))
+                case _ if breaks:
+                    self.happen(JobBroken(job, cause, told))
+                case JobState.SENDING:
+                    self.happen(JobSent(job, 415))
+                case _:
+                    self.happen(JobPrinted(job))
 
-    @rule(cause=causes, told=st.booleans())
-    def the_printer_breaks(self, cause: Cause, told: bool) -> None:
-        job = self.state.spool.current
-        assume(job is not None)
-        assert job is not None
-        self.happen(JobBroken(job, cause, told))
-
-    @rule(
-        event=st.one_of(
-            *(st.builds(kind, numbers.map(lambda number: JobId(f"t1-x-{number}"))) for kind in (JobReady, JobPrinted)),
-            st.builds(JobSent, numbers.map(lambda number: JobId(f"t1-x-{number}")), st.just(1)),
-            st.builds(JobRefused, numbers.map(lambda number: JobId(f"t1-x-{number}")), causes),
-            st.builds(JobBroken, numbers.map(lambda number: JobId(f"t1-x-{number}")), causes, st.booleans()),
-        )
-    )
-    def the_printer_says_something(self, event: Event) -> None:
-        self.happen(event)
-
-    @rule(which=st.integers(0, 30), printed=st.booleans())
-    def staff_judges_a_badge(self, which: int, printed: bool) -> None:
+    @precondition(lambda self: self.book.jobs)
+    @rule(which=st.integers(0, 9), kind=st.integers(0, 5), cause=causes, yes=st.booleans())
+    def somebody_speaks_of_a_job_of_before(self, which: int, kind: int, cause: Cause, yes: bool) -> None:
+        """Late, doubled and made-up replies, and staff's answer about any badge."""
         jobs = list(self.book.jobs.values())
-        assume(jobs)
-        self.happen(JobJudged(jobs[which % len(jobs)], printed))
+        job = jobs[-1 - which % len(jobs)]
+        replies: tuple[Event, ...] = (
+            JobReady(job.id),
+            JobRefused(job.id, cause),
+            JobSent(job.id, 1),
+            JobPrinted(job.id),
+            JobBroken(job.id, cause, yes),
+            JobJudged(job, yes),
+        )
+        self.happen(replies[kind])
 
     # What holds after every step
 
@@ -398,11 +389,9 @@ class History(RuleBasedStateMachine):
         if not self.book.starts:
             return
         self.storing_fails = False
-        self.time_goes_by(SHORT.match_deadline_ms)
-        self.deadlines_are_looked_at()
+        self.time_goes_by(SHORT.match_deadline_ms, known=False)
         assert not self.book.owed
-        self.time_goes_by(SHORT.max_stay_ms)
-        self.deadlines_are_looked_at()
+        self.time_goes_by(SHORT.max_stay_ms, known=False)
         assert not self.state.visits
         assert not [job for job in self.state.spool.jobs.values() if job.state is JobState.QUEUED]
         assert set(self.book.closed) >= set(self.book.settled)
@@ -414,6 +403,4 @@ def _plain(state: DoorState) -> DoorState:
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings(
-    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much]
-)
+TestHistory.settings = settings(max_examples=80, stateful_step_count=60, deadline=None)

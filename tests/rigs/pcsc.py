@@ -110,7 +110,7 @@ class _World:
             self.card = None
             self.change()
             return (SUCCESS, b"") if self.silent_status else (COMMUNICATION_ERROR, b"")
-        if self.card.is_ghost:
+        if self.card.is_ghost and self.card.type != 0:  # where the UID is all, the reader's polling is too slow to notice
             self.change()
         return SUCCESS, reply
 

@@ -191,16 +191,20 @@ def test_an_image_that_a_killed_program_left_half_sent_does_not_eat_the_next_pag
 def test_xoff_stops_a_serial_page_and_xon_lets_it_go_on(serial: SerialPrinter) -> None:
     printer = driver(serial)
     assert printer.status().ready
-    line = os.open(serial.path, os.O_RDONLY | os.O_NOCTTY)
-    serial.say(b"\x13!")
-    # Once the "!" is there, the XOFF before it has worked.
-    assert select.select([line], [], [], 5)[0]
-    assert os.read(line, 1) == b"!"
-    os.close(line)
+
+    def say(flow: bytes) -> None:
+        line = os.open(serial.path, os.O_RDONLY | os.O_NOCTTY)
+        serial.say(flow + b"!")
+        # Once the "!" is there, what came before it has worked.
+        assert select.select([line], [], [], 5)[0]
+        assert os.read(line, 1) == b"!"
+        os.close(line)
+
+    say(b"\x13")
     with pytest.raises(DeviceSilent):
         printer.send(PAGE, 1)
     printer.close()
-    serial.say(b"\x11")
+    say(b"\x11")
     assert serial.papers == ()
     printer = driver(serial)
     printer.send(PAGE, 2)
@@ -232,8 +236,8 @@ def test_a_serial_printer_is_held_by_one_program(serial: SerialPrinter) -> None:
 
 
 def test_what_a_stopped_network_printer_did_not_take_is_thrown_away(network: NetworkPrinter) -> None:
-    printer = driver(network)
-    assert printer.status().ready
+    # One that says nothing: else its own answer to a closed connection would end it.
+    printer = driver(network, answers=False)
     network.stop()
     with pytest.raises(DeviceSilent):
         printer.send(LONG_PAGE, 1)
@@ -354,6 +358,19 @@ def test_a_device_file_that_answers_is_read_too() -> None:
     os.close(master)
     os.close(slave)
     assert far.papers[0].texts == ("Alva",)
+
+
+def test_an_empty_answer_from_a_device_file_is_silence_not_loss() -> None:
+    # usblp gives an empty read for an empty answer; a terminal that is not raw gives one for its end-of-file character.
+    master, slave = pty.openpty()
+    printer = EscposPrinter(EscposPrinter.Settings(connection=f"file:{os.ttyname(slave)}", status_deadline_s=0.1))
+    printer.open()
+    os.write(master, b"\x04")
+    with pytest.raises(DeviceSilent):
+        printer.status()
+    printer.close()
+    os.close(master)
+    os.close(slave)
 
 
 def test_a_file_that_can_not_answer_is_a_wrong_configuration(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_new_paper_does_not_bring_the_rest_of_a_page_that_was_refused(name: str)
     printer, hand = opened(name), FakePrinter.hand(name)
     hand.paper_out_after(10)
     with pytest.raises(DeviceRefused):
-        printer.send(PAGE, 1)
+        printer.send(b"\x1b@\x1c.Alva\nFika\n\x1dVB\x00", 1)
     hand.paper_in()
     assert (len(hand.scraps), len(hand.papers)) == (1, 0)
 

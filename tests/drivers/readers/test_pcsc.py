@@ -188,6 +188,18 @@ def test_a_phone_is_not_asked_for_a_message(pcscd: PrivatePcscd, reader: PcscRea
     assert phone.answers == 1
 
 
+def test_a_uid_of_a_strange_length_is_no_card(pcscd: PrivatePcscd, reader: PcscReader) -> None:
+    pcscd.touch(VirtualCard(ANNA[:5], HELLO))
+    assert reader.wait_for_card(5) == TornRead()
+
+
+def test_a_closed_reader_leaves_nothing_open(pcscd: PrivatePcscd) -> None:
+    for _ in range(3):
+        opened().close()
+    connected = [line for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(str(pcscd.socket))]
+    assert len(connected) == 1  # that which listens
+
+
 def test_a_slow_card_is_refused_at_the_deadline(pcscd: PrivatePcscd) -> None:
     reader = PcscReader(PcscReader.Settings(read_deadline_s=0.2))
     reader.open()
