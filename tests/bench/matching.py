@@ -65,4 +65,4 @@ def figures() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(figures())  # noqa: T201  a benchmark prints
+    print(figures())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
@@ -23,10 +23,10 @@ from firmware_py.matching.embedded import EmbeddedMatching, Question
 from firmware_py.terminal.control import ControlClient, ControlSocket
 from firmware_py.terminal.loop import PRINTER, Terminal
 from firmware_py.terminal.notify import Notifier
-from firmware_py.terminal.supervise import Watched
+from firmware_py.terminal.supervise import Health, Watched
 from firmware_py.wiring import Wiring
 from kiosk.door import DoorState
-from kiosk.effects import Answer, Effect, QueueBadge, SetJob, TellStaff
+from kiosk.effects import Answer, Effect, QueueBadge, SetJob
 from kiosk.events import Event, MatchAnswered, PrinterChanged, TimePassed
 from kiosk.jobs import Job, JobState
 from kiosk.signals import Signal
@@ -160,14 +160,15 @@ class _Terminal(Terminal):
 class Door:
     """A terminal at work as long as it is used as a context manager; on the same folder it goes on where it ended.
 
-    `rules` are keys of `[door]`; `printer` are further lines of `[printer]`. `gate` lets matching answer. Whoever leaves
-    threads behind fails.
+    `rules` are keys of `[door]`; `printer` are further lines of `[printer]`. `gate` lets matching answer. It waits
+    until reader and printer are open, unless told otherwise. Whoever leaves threads behind fails.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
+        wait: bool = True,
         people: int = 12,
         printer: str = "",
         match_ms: int = 800,
@@ -176,6 +177,7 @@ class Door:
         bug: Exception | None = None,
         **rules: float,
     ) -> None:
+        self._wait = wait
         self._run = TemporaryDirectory(prefix="fikatap-")  # a socket's path has at most 107 bytes
         self._before = set(threading.enumerate())
         text = CAFE.format(
@@ -219,6 +221,9 @@ class Door:
     def __enter__(self) -> Self:
         self._control.open()
         self._thread.start()
+        if self._wait:
+            self.reader.until_waited_for(PATIENCE_S)
+            self.until_printer(None)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -232,12 +237,6 @@ class Door:
         for thread in left:
             thread.join(PATIENCE_S)
         assert not [thread.name for thread in left if thread.is_alive()]
-
-    def opened(self) -> Self:
-        """Wait until the reader waits for a card and the printer can print."""
-        self.reader.until_waited_for(PATIENCE_S)
-        self.seen.until(PrinterChanged, lambda changed: changed.cause is None)
-        return self
 
     def stop(self) -> float:
         """Stop the terminal as a signal does, and return how many seconds its end took."""
@@ -289,6 +288,13 @@ class Door:
         """Wait until the door heard how the printer is."""
         self.seen.until(PrinterChanged, lambda changed: changed.cause is cause, count)
 
+    def until_health(self, lane: str, health: Health) -> None:
+        """Wait until a device stands so, by what the terminal says of it."""
+        until = time.monotonic() + PATIENCE_S
+        while (stands := self.watched(lane).health) is not health:
+            assert time.monotonic() < until, f"{lane} is {stands}, not {health}"
+            self.call("status")  # the terminal does one thing more
+
     def answers(self) -> list[Signal]:
         """Return all answers so far."""
         return [answer.signal for answer in self.seen.of(Answer)]
@@ -296,10 +302,6 @@ class Door:
     def queued(self) -> list[Job]:
         """Return all badge jobs that were ordered so far."""
         return [queued.job for queued in self.seen.of(QueueBadge)]
-
-    def notices(self) -> Sequence[TellStaff]:
-        """Return what staff was told so far."""
-        return self.seen.of(TellStaff)
 
     def client(self) -> ControlClient:
         """Return a connection to the control socket."""
@@ -309,5 +311,3 @@ class Door:
         """Carry out one command through the control socket."""
         with self.client() as client:
             return client.call(command, **arguments)
-
-
