@@ -52,7 +52,10 @@ class House(Struct, frozen=True, kw_only=True):
 
     def zone(self, zone: ZoneId | None) -> Zone | None:
         """Return the zone with that id, None for one that is no more."""
-        return next((each for each in self.zones if each.id == zone), None)
+        for each in self.zones:
+            if each.id == zone:
+                return each
+        return None
 
     def day(self, moment: Now, now: Now) -> int | None:
         """Return the café's day, counted from 1970, in which `moment` lies; None when nobody can know.

@@ -3,7 +3,8 @@
 nfcpy's own drivers of line and chip are used, but not its `connect()` and `tag.ndef`: the first swallows errors and hides
 phones, the second can't tell a torn read from a card without a message and may read for ever. The field is asked every
 `INTERVAL_S`; so a card that came and went while nobody waited was never seen. nfcpy chooses the line's speed: 921,600 baud
-where the line can, back to 115,200 at the close. A chip that was not closed needs its power taken away.
+where the line can, back to 115,200 at the close. It finds a chip at 115,200 baud only, so one that was not closed is first
+brought back there.
 """
 
 from __future__ import annotations
@@ -25,6 +26,20 @@ RATS = b"\xe0\x80"
 """Request for answer to select: frames of up to 256 bytes, card 0."""
 ANSWER_S = 0.03
 """How long a card may take to answer RATS or READ."""
+
+SPEEDS: Final = (921_600, 460_800, 230_400, 115_200)
+"""Where a chip may be that was not closed, in baud, the likeliest first; at the last one in the middle of something."""
+ACK = bytes.fromhex("0000FF00FF00")
+"""From the host it ends what the chip is at (6.2.1.3), and makes it take the speed that it was asked for (7.2.8)."""
+ABORT = bytes(275) + ACK
+"""An ACK after as many idle bytes (6.2.1.6) as the longest frame has (6.2.1.2): one that was never finished ends in them."""
+SLOW_DOWN = bytes.fromhex("0000FF03FDD410041800")
+"""SetSerialBaudRate to 115,200 baud (7.2.8)."""
+SLOWED_DOWN = bytes.fromhex("0000FF02FED5111A00")
+ANSWER_MS = 100
+"""How long the chip may take to acknowledge, and to answer."""
+SETTLE_S = 0.03
+"""How long `ABORT` may take to reach the chip, 25 ms at the slowest speed, and to have its effect."""
 
 
 class _Torn(Exception):
@@ -61,7 +76,12 @@ class Pn532Reader(CardReader):
             line = transport.TTY(self._settings.path)
             frontend = ContactlessFrontend()
             # By its path, which nfcpy's own search would only find directly in /dev and under few names.
-            frontend.device = pn532.init(line)
+            try:
+                frontend.device = pn532.init(line)
+            except (OSError, IndexError, pn532.Chipset.Error):
+                if not _slow_down(line):
+                    raise
+                frontend.device = pn532.init(line)
             self._frontend = frontend
         except (OSError, termios.error, IndexError, pn532.Chipset.Error) as error:
             _give_up(line)
@@ -163,7 +183,7 @@ class Pn532Reader(CardReader):
         # nfcpy turns every missing acknowledgement into EIO; why it was missing stands in the error before.
         cause = error.__context__ if isinstance(error.__context__, OSError) else error
         if isinstance(cause, OSError) and cause.errno == errno.ETIMEDOUT:
-            return DeviceSilent(f"{self.describe()} does not answer; take its power away and give it back")
+            return DeviceSilent(f"{self.describe()} does not answer; if that lasts, take its power away and give it back")
         if type(cause) is OSError:
             return DeviceGarbled(f"{self.describe()} answers nonsense: a frame with a wrong length, checksum or code")
         return DeviceLost(f"{self.describe()} is gone: {cause}")
@@ -191,6 +211,23 @@ class _Contact:
 def _same(uid: bytes, before: bytes | None) -> bool:
     """Tell whether this is the card that was there before; a phone has another UID each time that it is asked."""
     return before is not None and (uid == before or tags.kind_of(uid) == tags.kind_of(before) == Kind.PHONE)
+
+
+def _slow_down(line: Any) -> bool:
+    """Find a chip that was not closed and bring it to 115,200 baud; tell whether one answered."""
+    for speed in SPEEDS:
+        line.baudrate = speed
+        line.write(ABORT)
+        time.sleep(SETTLE_S)
+        line.write(SLOW_DOWN)
+        try:
+            if line.read(ANSWER_MS) == ACK and line.read(ANSWER_MS) == SLOWED_DOWN:
+                line.write(ACK)
+                time.sleep(SETTLE_S)
+                return True
+        except (TimeoutError, IndexError):  # nothing, or nfcpy read a piece of noise
+            pass
+    return False
 
 
 def _give_up(line: Any) -> None:

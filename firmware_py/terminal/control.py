@@ -34,6 +34,8 @@ MAX_LINE = 1 << 20
 """A longer request is refused."""
 MAX_BEHIND = 1_000
 """A client that has so many lines unread is dropped."""
+MAX_UNDER_WAY = 4
+"""So many requests of one client are in the loop's queue at once; the door waits for no more."""
 MAX_CLIENTS = 16
 CLOSING_S = 0.3
 """How long clients may take to read their last answers when the socket closes."""
@@ -57,20 +59,21 @@ class Command:
         self.client = client
         """Who asked; only to be compared."""
         self._id = request.id
-        self._send = client.send
 
     def answer(self, result: Any) -> None:
         """Send the result."""
-        self._send({"v": VERSION, "id": self._id, "result": result})
+        self.client.send({"v": VERSION, "id": self._id, "result": result})
+        self.client.answered()
 
     def fail(self, sentence: str) -> None:
         """Send what was wrong and what would have been right."""
-        self._send(_error(self._id, sentence))
+        self.client.send(_error(self._id, sentence))
+        self.client.answered()
 
     def observe(self, what: Event | Effect) -> None:
         """Send on what a watcher may see: answers, lights, jobs and notices, no profiles."""
         if isinstance(what, Answer | LightZone | SetJob | TellStaff | JobSent | MatchAnswered):
-            self._send({"v": VERSION, "event": {"kind": type(what).__name__, **msgspec.to_builtins(what)}})
+            self.client.send({"v": VERSION, "event": {"kind": type(what).__name__, **msgspec.to_builtins(what)}})
 
 
 class HungUp(Struct, frozen=True):
@@ -155,6 +158,8 @@ class _Client:
         self._post = post
         self._ended = ended
         self._outbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._free = threading.Semaphore(MAX_UNDER_WAY)
+        self._dropped = False
         self._reader = threading.Thread(target=self._read_all, name="control client reads", daemon=True)
         self._writer = threading.Thread(target=self._write_all, name="control client writes", daemon=True)
 
@@ -181,14 +186,20 @@ class _Client:
             return
         self._outbox.put(_line(message))
 
+    def answered(self) -> None:
+        """Let the client's next request come."""
+        self._free.release()
+
     def _drop(self) -> None:
+        self._dropped = True
+        self._free.release()
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
 
     def _read_all(self) -> None:
         # The client may go away at any time; what it asked for is answered into the void.
         with suppress(OSError), self._connection.makefile("rb") as lines:
-            while line := lines.readline(MAX_LINE + 1):
+            while not self._dropped and (line := lines.readline(MAX_LINE + 1)):
                 if len(line) > MAX_LINE:
                     while line and not line.endswith(b"\n"):
                         line = lines.readline(MAX_LINE)
@@ -196,6 +207,7 @@ class _Client:
                     continue
                 command = self._command(line)
                 if command is not None:
+                    self._free.acquire()
                     self._post(command)
         self._post(HungUp(self))
         self.hang_up()

@@ -363,6 +363,7 @@ class Terminal:
                 )
             case "watch":
                 self._watchers.append(command)
+                command.client.answered()
                 return _LATER
             case "visits.checkin":
                 return self._check_in(MemberId(_argument(command, "member", str)))

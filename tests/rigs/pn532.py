@@ -1,10 +1,15 @@
-"""A PN532 chip on a pseudo-terminal: the host's frames and commands of NXP UM0701-02, with a virtual card in its field."""
+"""A PN532 chip on a pseudo-terminal: the host's frames and commands of NXP UM0701-02, with a virtual card in its field.
+
+The chip has a speed of its own, and what the line brings at another one is noise. A pty tells the line's speed of now, not
+that of each byte, and loses what its host throws away right after writing it; see `_hear`.
+"""
 
 from __future__ import annotations
 
 import os
 import pty
 import select
+import termios
 import threading
 import time
 import tty
@@ -18,6 +23,11 @@ START = b"\x00\x00\xff"
 RX_MODE, FIFO_DATA = 0x6303, 0x6339
 CRC_ON = 0x80
 SENS_REQ = 0x26
+BEGINNING = 115_200
+"""The speed of a chip that was just given power, in baud."""
+SPEEDS = (9_600, 19_200, 38_400, 57_600, BEGINNING, 230_400, 460_800, 921_600)
+"""The speeds by their number in SetSerialBaudRate (7.2.8)."""
+LINE_SPEEDS = {getattr(termios, f"B{speed}"): speed for speed in SPEEDS}
 TIMED_OUT = b"\x01"
 DONE = b"\x00"
 
@@ -42,9 +52,12 @@ class Pn532:
         self._lock = threading.Lock()
         self._card: VirtualCard | None = None
         self._contact: _Contact | None = None
-        self._registers = {RX_MODE: CRC_ON}
-        self._hung = False
         self._babble = b""
+        self.busy = threading.Event()
+        """Set while it is at a command that does not end, see `dawdle`."""
+        self.noise = 0
+        """How many bytes came at another speed than the chip's."""
+        self.power_cycle()
         self._wake_r, self._wake_w = os.pipe()
         self._thread = threading.Thread(target=self._serve)
 
@@ -86,6 +99,32 @@ class Pn532:
         """Answer this to everything."""
         self._babble = nonsense
 
+    def power_cycle(self) -> None:
+        """Take the chip's power away and give it back."""
+        with self._lock:
+            self._contact = None
+            self._registers = {RX_MODE: CRC_ON}
+            self._hung = False
+            self._misses = False
+            self._dawdles: int | None = None
+            self.busy.clear()
+            self._heard = b""
+            self._speed = BEGINNING
+            self._next_speed: int | None = None
+            """What it was asked for, and takes at the host's ACK."""
+
+    def left_at(self, speed: int) -> None:
+        """Have this speed, in baud, from a host that is gone."""
+        self._speed = speed
+
+    def dawdle(self, command: int) -> None:
+        """Be at this command for ever when it comes next, deaf to everything but the ACK that aborts it."""
+        self._dawdles = command
+
+    def miss(self) -> None:
+        """Give no answer to the next command."""
+        self._misses = True
+
     def vanish(self) -> None:
         """Pull the cable: the line is gone for good."""
         if self._thread.is_alive():
@@ -97,30 +136,56 @@ class Pn532:
     # the chip
 
     def _serve(self) -> None:
-        pending = b""
         while True:
             ready, _, _ = select.select([self._master, self._wake_r], [], [])
             if self._wake_r in ready:
                 return
-            pending += os.read(self._master, 4096)
-            while (start := pending.find(START)) >= 0:
-                frame = pending[start:]
-                head, size = 5, frame[3] if len(frame) > 3 else 0
-                if frame[3:5] == b"\xff\xff":
-                    head, size = 8, int.from_bytes(frame[5:7], "big")
-                end = head + size + 2
-                if len(frame) < (6 if frame[3:5] == b"\x00\xff" else end) or len(frame) < 6:
-                    break
-                if frame.startswith(ACK):
-                    pending = frame[len(ACK) :]
-                    continue
-                pending = frame[end:]
+            self._hear(os.read(self._master, 4096))
+
+    def _hear(self, data: bytes) -> None:
+        speed = LINE_SPEEDS.get(termios.tcgetattr(self._master)[5])
+        if speed is not None and speed == self._next_speed and (data.startswith(ACK) or speed > self._speed):
+            # The host has changed its speed behind its ACK. When it raises it, nfcpy throws its output away between the
+            # two: a UART has sent the ACK by then, a pty may have lost it.
+            self._acknowledged()
+        if speed != self._speed:
+            self.noise += len(data)
+            return
+        self._heard += data
+        while (start := self._heard.find(START)) >= 0:
+            frame = self._heard[start:]
+            head, size = 5, frame[3] if len(frame) > 3 else 0
+            if frame[3:5] == b"\xff\xff":
+                head, size = 8, int.from_bytes(frame[5:7], "big")
+            end = head + size + 2
+            if len(frame) < (6 if frame[3:5] == b"\x00\xff" else end) or len(frame) < 6:
+                break
+            if frame.startswith(ACK):
+                self._heard = frame[len(ACK) :]
+                self._acknowledged()
+                continue
+            self._heard = frame[end:]
+            if sum(frame[head : end - 1]) & 0xFF == 0:
                 self._command(frame[head : head + size])
 
+    def _acknowledged(self) -> None:
+        self.busy.clear()
+        if self._next_speed is not None:
+            self._speed, self._next_speed = self._next_speed, None
+
     def _command(self, data: bytes) -> None:
-        if self._hung:
+        self._next_speed = None
+        if self._hung or self.busy.is_set():
+            return
+        if self._misses:
+            self._misses = False
             return
         assert data[0] == 0xD4
+        if data[1] == self._dawdles:
+            self._dawdles = None
+            os.write(self._master, ACK)
+            self.busy.set()
+            return
         reply = bytes((0xD5, data[1] + 1)) + self._answer(data[1], data[2:])
         if self._babble:
             os.write(self._master, self._babble)
@@ -150,7 +215,10 @@ class Pn532:
                 case 0x32 if data[0] == 1 and not data[1] & 1:  # RFConfiguration, field off
                     self._contact = None
                     return b""
-                case 0x10 | 0x12 | 0x14 | 0x32:  # SetSerialBaudRate, SetParameters, SAMConfiguration, RFConfiguration
+                case 0x10:  # SetSerialBaudRate
+                    self._next_speed = SPEEDS[data[0]]
+                    return b""
+                case 0x12 | 0x14 | 0x32:  # SetParameters, SAMConfiguration, RFConfiguration
                     return b""
                 case 0x4A:  # InListPassiveTarget
                     return self._list(data[1])

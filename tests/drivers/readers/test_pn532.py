@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import termios
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +22,20 @@ from tests.rigs.pn532 import Pn532
 ANNA = bytes.fromhex("04A1B2C3D4E5F6")
 HELLO = text_message("hello")
 PRESENTED = PresentedCard(ANNA, state=MessageState.READ, message=HELLO)
+LYING = PresentedCard(ANNA, state=MessageState.READ, message=HELLO, lying=True)
+IN_LIST_PASSIVE_TARGET, RF_CONFIGURATION = 0x4A, 0x32
+SLOW_DOWN = bytes.fromhex("0000FF03FDD410041800")
+HALF_A_FRAME = bytes.fromhex("0000FF FFFF 0109 F6 D4 42")
+"""The beginning of the longest frame that there is."""
+TERMINAL = """
+import sys
+from drivers.readers.pn532 import Pn532Reader
+reader = Pn532Reader(Pn532Reader.Settings(path=sys.argv[1]))
+reader.open()
+print("open", flush=True)
+while True:
+    reader.wait_for_card(1)
+"""
 
 
 @pytest.fixture
@@ -148,3 +167,103 @@ def test_taps_in_a_row_are_each_presented(chip: Pn532, reader: Pn532Reader) -> N
         shown = reader.wait_for_card(5)
         assert isinstance(shown, PresentedCard)
         assert shown.uid == uid
+
+
+@contextmanager
+def killed(chip: Pn532) -> Iterator[None]:
+    """Have the reader open in a process of its own, and kill that."""
+    with subprocess.Popen([sys.executable, "-c", TERMINAL, chip.path], stdout=subprocess.PIPE) as terminal:
+        try:
+            assert terminal.stdout is not None
+            assert terminal.stdout.readline() == b"open\n"
+            yield
+        finally:
+            terminal.kill()
+
+
+def say(chip: Pn532, data: bytes, speed: int) -> None:
+    """Write to the line and be gone."""
+    line = os.open(chip.path, os.O_RDWR | os.O_NOCTTY)
+    traits = termios.tcgetattr(line)
+    traits[4] = traits[5] = speed
+    termios.tcsetattr(line, termios.TCSANOW, traits)
+    os.write(line, data)
+    os.close(line)
+
+
+def finds_a_card(chip: Pn532) -> bool:
+    """Open the reader once; tell whether it reads a card."""
+    reader = Pn532Reader(Pn532Reader.Settings(path=chip.path))
+    reader.open()
+    chip.touch(VirtualCard(ANNA, HELLO))
+    shown = reader.wait_for_card(5)
+    chip.lift()
+    reader.close()
+    return shown == PRESENTED
+
+
+def test_a_chip_whose_terminal_was_killed_is_opened_at_once(chip: Pn532) -> None:
+    for _ in range(2):
+        with killed(chip):
+            pass
+        assert finds_a_card(chip)
+
+
+def test_a_chip_whose_terminal_was_killed_while_it_looked_for_a_card_is_opened_at_once(chip: Pn532) -> None:
+    with killed(chip):
+        chip.dawdle(IN_LIST_PASSIVE_TARGET)
+        assert chip.busy.wait(5)
+    assert finds_a_card(chip)
+
+
+def test_a_chip_whose_terminal_was_killed_in_the_middle_of_a_frame_is_opened_at_once(chip: Pn532) -> None:
+    with killed(chip):
+        pass
+    say(chip, HALF_A_FRAME, termios.B921600)
+    assert finds_a_card(chip)
+
+
+@pytest.mark.parametrize("speed", [115_200, 230_400, 460_800, 921_600])
+def test_a_chip_is_found_at_every_speed_that_nfcpy_may_have_left_it_at(chip: Pn532, speed: int) -> None:
+    chip.left_at(speed)
+    say(chip, HALF_A_FRAME, getattr(termios, f"B{speed}"))
+    assert finds_a_card(chip)
+
+
+def test_a_chip_that_was_asked_to_slow_down_and_never_told_to_is_opened_at_once(chip: Pn532) -> None:
+    chip.left_at(921_600)
+    say(chip, SLOW_DOWN, termios.B921600)
+    assert finds_a_card(chip)
+
+
+def test_a_chip_that_stops_in_the_middle_of_the_opening_is_opened_at_once(chip: Pn532) -> None:
+    chip.dawdle(RF_CONFIGURATION)  # after nfcpy has raised its speed
+    assert finds_a_card(chip)
+
+
+def test_a_chip_that_lost_its_power_is_silent_and_opened_at_once(chip: Pn532, reader: Pn532Reader) -> None:
+    chip.power_cycle()
+    with pytest.raises(DeviceSilent):
+        reader.wait_for_card(5)
+    reader.close()
+    assert finds_a_card(chip)
+
+
+def test_a_chip_that_was_closed_is_not_looked_for_at_other_speeds(chip: Pn532) -> None:
+    for _ in range(3):
+        assert finds_a_card(chip)
+    assert chip.noise == 0
+
+
+def test_a_chip_that_missed_one_command_is_opened_at_once_and_its_card_is_lying(chip: Pn532, reader: Pn532Reader) -> None:
+    chip.touch(VirtualCard(ANNA, HELLO))
+    assert reader.wait_for_card(5) == PRESENTED
+    chip.miss()
+    with pytest.raises(DeviceSilent):
+        reader.wait_for_card(5)
+    reader.close()
+    again = Pn532Reader(Pn532Reader.Settings(path=chip.path))
+    again.open()
+    assert again.wait_for_card(5) == LYING
+    assert chip.noise == 0
+    again.close()

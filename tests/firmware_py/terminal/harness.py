@@ -160,7 +160,8 @@ class _Terminal(Terminal):
 class Door:
     """A terminal at work as long as it is used as a context manager; on the same folder it goes on where it ended.
 
-    `rules` are keys of `[door]`; `printer` are further lines of `[printer]`. `gate` lets matching answer. It waits
+    `rules` are keys of `[door]`; `printer` are further lines of `[printer]`; `boot` is another boot's
+    id; `trust` tells whether the wall clock is believed. `gate` lets matching answer. It waits
     until reader and printer are open, unless told otherwise. Whoever leaves threads behind fails.
     """
 
@@ -173,6 +174,7 @@ class Door:
         printer: str = "",
         match_ms: int = 800,
         trust: bool = True,
+        boot: str | None = None,
         notifier: Notifier | None = None,
         bug: Exception | None = None,
         **rules: float,
@@ -204,9 +206,8 @@ class Door:
         ledger.put_members(person(number) for number in range(1, people + 1))
         for number in range(1, people + 1):
             ledger.bind_card(key.pseudonym(card_of(number).uid), person(number).id)
-        self.terminal = _Terminal(
-            Wiring(self.config), ledger, key, Clock(self.config.timezone, None), notifier or Notifier({}), self.seen
-        )
+        clock = Clock(self.config.timezone, None if trust else folder / "synchronised", boot)
+        self.terminal = _Terminal(Wiring(self.config), ledger, key, clock, notifier or Notifier({}), self.seen)
         self.terminal.gate, self.terminal.bug = self.gate, bug
         self.servant(PRINTER).idle_every_s = 0.05  # sees paper and cover at once
         self._control = ControlSocket(self.socket, self.terminal.post)

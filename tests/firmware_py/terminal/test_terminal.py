@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import apsw
 import pytest
@@ -26,7 +27,7 @@ from tests.rigs.disk import simulated_disk
 READER = "reader door"
 
 
-def stored(folder: Path, sql: str) -> list[tuple[object, ...]]:
+def stored(folder: Path, sql: str) -> list[Any]:
     """Return what is in the ledger's file, as any other program would read it."""
     connection = apsw.Connection(str(folder / "ledger.db"), flags=apsw.SQLITE_OPEN_READONLY)
     try:
@@ -116,12 +117,20 @@ def test_while_nothing_can_be_stored_no_deadline_drives_the_loop_round(tmp_path:
         disk.fault = None
 
 
-def test_a_card_that_cannot_be_looked_up_is_sent_to_staff(tmp_path: Path) -> None:
-    with simulated_disk() as disk, Door(tmp_path) as door:
-        disk.sync_fault = apsw.IOError
+def test_while_the_ledger_is_not_there_everybody_is_sent_to_staff_and_nobody_once_it_is_back(tmp_path: Path) -> None:
+    folder, away = tmp_path / "mounted", tmp_path / "away"
+    with simulated_disk() as disk, Door(folder) as door:
+        disk.fault, disk.fault_at = apsw.IOError, "-wal"
+        folder.rename(away)
         door.tap(1, 2, 3)
         door.until_answered(Signal.TELL_STAFF, 3)
         assert door.state.visits == {}
+        away.rename(folder)
+        disk.fault = None
+        door.tap(4)
+        door.until_answered(Signal.WELCOME)
+        assert Signal.WELCOME not in door.answers()[:3]
+        assert stored(folder, "SELECT member FROM visits") == [("p4",)]
 
 
 # The printer
@@ -442,7 +451,7 @@ def test_watchers_see_no_profile(tmp_path: Path) -> None:
         watcher.watch()
         watcher.call("status")  # one after the other: it watches by now
         door.tap(1)
-        kinds = []
+        kinds: list[dict[str, Any]] = []
         while not kinds or kinds[-1]["kind"] != "SetJob" or kinds[-1]["state"] != "confirmed":
             kinds.append(watcher.next_event())
         assert {each["kind"] for each in kinds} == {"Answer", "LightZone", "SetJob", "JobSent", "MatchAnswered"}

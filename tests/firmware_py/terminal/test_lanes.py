@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from drivers.errors import DeviceLost, DeviceMissing, DeviceSilent
+from drivers.lights.fake import FakeLights
+from drivers.ports import Lights, PresentedCard
+from drivers.printers.fake import FakePrinter
+from drivers.readers.fake import FakeReader
+from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp
+from firmware_py.terminal.servants import LightsServant, PrinterServant
+from kiosk.events import Event, PrinterChanged
+from kiosk.signals import Signal
+from tests.firmware_py.terminal.rig import PATIENCE_S, Reports, lights_lane, reader_lane, say
+
+CARD = PresentedCard(uid=bytes.fromhex("04112233445566"))
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.node.nodeid)
+
+
+def test_a_lane_opens_its_device_and_serves_calls_in_their_order(name: str, reports: Reports) -> None:
+    lane = lights_lane(name, reports)
+    lane.start()
+    assert reports.next().item == LaneUp(f"simulated lights '{name}'")
+    lane.submit(say(Signal.WELCOME))
+    lane.submit(say(Signal.GOODBYE))
+    FakeLights.hand(name).until(lambda lights: lights.signals == (Signal.WELCOME, Signal.GOODBYE))
+    lane.ask_to_stop()
+    assert lane.join(PATIENCE_S)
+
+
+def test_a_device_that_is_not_there_is_reported_with_its_error(name: str, reports: Reports) -> None:
+    FakeLights.hand(name).unplug()
+    lane = lights_lane(name, reports)
+    lane.start()
+    down = reports.next().item
+    assert isinstance(down, LaneDown)
+    assert isinstance(down.error, DeviceMissing)
+    assert lane.join(PATIENCE_S)
+
+
+def test_the_call_that_a_device_was_lost_in_is_not_finished(name: str, reports: Reports) -> None:
+    lane = lights_lane(name, reports)
+    lane.start()
+    reports.until(LaneUp)
+    FakeLights.hand(name).unplug()
+    lane.submit(say(Signal.WELCOME))
+    down = reports.next().item
+    assert isinstance(down, LaneDown)
+    assert isinstance(down.error, DeviceLost)
+    assert list(lane.calls) == [say(Signal.WELCOME)]
+
+
+def test_where_only_the_newest_counts_what_waits_is_dropped_and_what_is_under_way_is_not(name: str, reports: Reports) -> None:
+    lane = lights_lane(name, reports, newest_only=True)
+    for signal in (Signal.WELCOME, Signal.NOT_YET, Signal.GOODBYE):
+        lane.submit(say(signal))
+    assert list(lane.calls) == [say(Signal.WELCOME), say(Signal.GOODBYE)]
+
+
+def test_a_device_that_opens_but_does_not_answer_is_not_up(name: str, reports: Reports) -> None:
+    FakePrinter.hand(name).mute()
+    servant = PrinterServant(lambda *_: b"")
+    lane = Lane("printer", lambda: FakePrinter(FakePrinter.Settings(name=name)), servant, reports.post)
+    lane.start()
+    down = reports.next().item
+    assert isinstance(down, LaneDown)
+    assert isinstance(down.error, DeviceSilent)
+    assert lane.join(PATIENCE_S)
+    assert reports.left() == []
+
+
+def test_a_printer_tells_how_it_is_once_it_is_open_and_not_again(name: str, reports: Reports) -> None:
+    servant = PrinterServant(lambda *_: b"")
+    servant.idle_every_s = 0.01
+    lane = Lane("printer", lambda: FakePrinter(FakePrinter.Settings(name=name)), servant, reports.post)
+    lane.start()
+    assert isinstance(reports.next().item, LaneUp)
+    assert isinstance(reports.next().item, PrinterChanged)
+    FakePrinter.hand(name).paper_low()
+    assert reports.next().item == PrinterChanged(None, paper_low=True)
+    lane.ask_to_stop()
+    assert lane.join(PATIENCE_S)
+    assert reports.left() == []
+
+
+def test_a_lane_that_waits_for_calls_hears_a_stop_at_once(name: str, reports: Reports) -> None:
+    servant = LightsServant()
+    servant.idle_every_s = 3600
+    lane = Lane("lights", lambda: FakeLights(FakeLights.Settings(name=name)), servant, reports.post)
+    for _ in range(50):
+        lane.start()
+        reports.until(LaneUp)
+        lane.ask_to_stop()
+        assert lane.join(PATIENCE_S)
+
+
+def test_a_device_is_closed_when_its_lane_stops(name: str, reports: Reports) -> None:
+    lane = lights_lane(name, reports)
+    lane.start()
+    lane.submit(say(Signal.WELCOME))
+    FakeLights.hand(name).until(lambda lights: bool(lights.lit()))
+    lane.ask_to_stop()
+    assert lane.join(PATIENCE_S)
+    assert FakeLights.hand(name).lit() == frozenset()
+
+
+def test_a_mistake_of_our_own_is_reported_as_such(name: str, reports: Reports) -> None:
+    class Clumsy(LightsServant):
+        def serve(self, device: Lights, call: Any) -> Iterator[Event]:  # noqa: ARG002
+            raise ZeroDivisionError("ours")
+
+    lane = Lane("lights", lambda: FakeLights(FakeLights.Settings(name=name)), Clumsy(), reports.post)
+    lane.start()
+    lane.submit(say(Signal.WELCOME))
+    crashed = reports.until(LaneCrashed).item
+    assert isinstance(crashed, LaneCrashed)
+    assert repr(crashed.error) == "ZeroDivisionError('ours')"
+    assert lane.join(PATIENCE_S)
+
+
+def test_an_abandoned_lane_reports_under_its_old_generation_and_ends(name: str, reports: Reports) -> None:
+    hand, before = FakeReader.hand(name), set(threading.enumerate())
+    lane = reader_lane(name, reports)
+    lane.start()
+    reports.until(LaneUp)
+    hand.until_waited_for()
+    hand.hang()
+    hand.tap(CARD)
+    lane.submit(say(Signal.WELCOME))
+    assert lane.abandon() == [say(Signal.WELCOME)]
+    abandoned = [thread for thread in threading.enumerate() if thread not in before]
+    assert [thread.is_alive() for thread in abandoned] == [True]
+    hand.resume()
+    late = reports.until(CardRead)
+    assert late.generation != lane.generation
+    for thread in abandoned:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+def test_a_lane_is_overdue_by_what_it_is_at(name: str, reports: Reports) -> None:
+    begun, gate, idle = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(LightsServant):
+        idle_every_s = 0.01
+
+        def serve(self, device: Lights, call: Any) -> Iterator[Event]:
+            begun.set()
+            assert gate.wait(PATIENCE_S)
+            return super().serve(device, call)
+
+        def idle(self, device: Lights, timeout: float) -> Iterator[Event]:
+            if gate.is_set():
+                idle.set()
+            return super().idle(device, timeout)
+
+        def deadline_s(self, call: Any | None) -> float:
+            return 3600.0 if call is None else -1.0
+
+    lane = Lane("lights", lambda: FakeLights(FakeLights.Settings(name=name)), Slow(), reports.post)
+    lane.start()
+    lane.submit(say(Signal.WELCOME))
+    assert begun.wait(PATIENCE_S)
+    assert lane.overdue()
+    gate.set()
+    assert idle.wait(PATIENCE_S)
+    assert not lane.overdue()
+    lane.ask_to_stop()
+    assert lane.join(PATIENCE_S)
