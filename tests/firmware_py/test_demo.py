@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 from pathlib import Path
@@ -14,8 +15,8 @@ from firmware_py.demo import Cafe, card_of
 from tests.firmware_py.test_config import FIKATAP
 
 
-def demo(*arguments: str | Path, keys: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run([FIKATAP, "demo", *arguments], input=keys, capture_output=True, text=True, timeout=90, check=False)
+def demo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([FIKATAP, "demo", *arguments], capture_output=True, text=True, timeout=90, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +83,33 @@ def test_a_profile_that_does_not_exist_is_refused_before_the_cafe_opens() -> Non
 
 
 def test_people_tap_from_the_keyboard() -> None:
-    done = demo("--language", "en", keys="1\n\np\nn\nt\nl\nx\n99\ns\nq\n")
-    assert done.returncode == 0, done.stderr
-    assert "welcome          Hej Sixten! Välkommen!" in done.stdout
-    assert "bytes, confirmed" in done.stdout
-    assert "use_card         Hold the card, not the phone." in done.stdout
-    assert "unknown_card     We do not know this card." in done.stdout
-    assert "once_more        Once more, please." in done.stdout
-    assert "'x' is no number from 1 to 40" in done.stdout
-    assert "'99' is no number from 1 to 40" in done.stdout
-    assert "open; 1 here" in done.stdout
+    with subprocess.Popen(
+        [FIKATAP, "demo", "--language", "en"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as cafe:
+        assert cafe.stdin is not None
+        assert cafe.stdout is not None
+        for key, words in (
+            ("1", "  welcome          Hej Sixten! Välkommen!"),
+            ("", "bytes, confirmed"),
+            ("p", "  use_card         Hold the card, not the phone."),
+            ("n", "  unknown_card     We do not know this card."),
+            ("t", "  once_more        Once more, please."),
+            ("x", "  'x' is no number from 1 to 40"),
+            ("99", "  '99' is no number from 1 to 40"),
+            ("l", "   1  Sixten"),
+            ("s", "  open; 1 here"),
+        ):
+            cafe.stdin.write(f"{key}\n")
+            cafe.stdin.flush()
+            while words not in (line := cafe.stdout.readline()):
+                assert line, f"the café closed before it said {words!r}"
+        rest, _ = cafe.communicate("q\n", timeout=60)
+        assert cafe.returncode == 0, rest
 
 
 def test_the_cards_of_the_cafe_are_all_different() -> None:
