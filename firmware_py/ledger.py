@@ -220,6 +220,9 @@ class Ledger(LedgerReader):
         What a failed commit left in the journal may be found there afterwards: go on from `started`.
         """
         self._close_file()
+        if not self.path.exists():
+            # Made anew it would be empty, and nobody would notice what is lost.
+            raise LedgerError(f"{self.path} is gone; bring it back, or restore a copy")
         self._connection = open_database(self.path, new_incarnation=_new_incarnation())
         self._read_state()
 

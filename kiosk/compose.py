@@ -6,7 +6,7 @@ from kiosk.badge import Badge, BadgeIntroduction, BadgeZone
 from kiosk.house import MINUTES_A_DAY, House
 from kiosk.matching.reasons import person_number, reason_sentence, starter
 from kiosk.signals import Signal
-from kiosk.values import Introduction, Language, Now, Visit
+from kiosk.values import Introduction, Language, Member, Now, Visit
 
 TALK_TOPICS = 3
 """How many offered topics a badge names at most."""
@@ -55,13 +55,17 @@ def _introduction(house: House, language: Language, found: Introduction, partner
     )
 
 
+def has_offer(house: House, member: Member) -> bool:
+    """Return whether the member offers anything that the vocabulary knows; without that nobody is matched."""
+    return any(topic in house.vocabulary.topics for topic in member.offers)
+
+
 def _notice(house: House, visit: Visit, signal: Signal | None) -> str:
     """Say why there is no introduction; nothing to somebody who wants none."""
     if signal is None:
         return ""
-    if signal is Signal.NOT_YET and not any(topic in house.vocabulary.topics for topic in visit.member.offers):
-        return house.texts.say(visit.member.language, "notice.no_offer")
-    return house.texts.say(visit.member.language, f"notice.{signal}")
+    key = signal.value if has_offer(house, visit.member) else "no_offer"
+    return house.texts.say(visit.member.language, f"notice.{key}")
 
 
 def _zone(house: House, visit: Visit) -> BadgeZone:

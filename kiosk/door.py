@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kiosk import spool as spooling
-from kiosk.compose import compose
+from kiosk.compose import compose, has_offer
 from kiosk.effects import (
     Answer,
     BindCard,
@@ -320,9 +320,12 @@ def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, n
         lifetime_rate=rate,
     )
     state = _with_visit(replace(state, serial=serial, number=number), visit)
-    can_print = state.house.prints and state.spool.cause is None
-    signal = Signal.WELCOME if can_print else Signal.WELCOME_NO_BADGE
-    effects = (*ended, OpenVisit(visit), _answer(state, reader, signal, visit))
+    if not state.house.prints:
+        welcome = _answer(state, reader, Signal.WELCOME, visit, words="answer.welcome_only")
+    else:
+        signal = Signal.WELCOME if state.spool.cause is None else Signal.WELCOME_NO_BADGE
+        welcome = _answer(state, reader, signal, visit)
+    effects = (*ended, OpenVisit(visit), welcome)
     if not member.consents.introductions:
         return _chain(state, effects, lambda s: _settle(s, visit.id, None, None, None, now))
     asked = Asked(reader, now.boot_ms + state.house.rules.match_deadline_ms)
@@ -336,7 +339,11 @@ def _match_answered(state: DoorState, event: MatchAnswered, now: Now) -> Step:
     found = event.introduction
     if found is not None and found.partner not in state.visits:
         return state, (FindMatch(event.visit),)
-    signal = Signal.NOT_YET if found is None else Signal.INTRODUCED
+    if found is not None:
+        signal = Signal.INTRODUCED
+    else:
+        # Who offers nothing is not first in line: nobody is sent to them before the desk has found an offer with them.
+        signal = Signal.NOT_YET if has_offer(state.house, state.visits[event.visit].member) else Signal.NO_MATCH
     return _settle(state, event.visit, found, event.zone, signal, now)
 
 
@@ -437,11 +444,8 @@ def _with_visit(state: DoorState, visit: Visit) -> DoorState:
 def _age(visit: Visit, now: Now) -> int:
     """Return how long ago the check-in was, in milliseconds; of one in an earlier boot, at least the time since the boot."""
     opened = visit.opened
-    if opened.boot_id == now.boot_id:
-        return now.boot_ms - opened.boot_ms
-    if opened.wall is not None and now.wall is not None:
-        return max(now.boot_ms, now.wall.utc_ms - opened.wall.utc_ms)
-    return now.boot_ms
+    # No duration is worked out from the wall clock, which may have been set in between.
+    return now.boot_ms - opened.boot_ms if opened.boot_id == now.boot_id else now.boot_ms
 
 
 def _light(state: DoorState, zone: ZoneId | None) -> tuple[Effect, ...]:
@@ -449,8 +453,13 @@ def _light(state: DoorState, zone: ZoneId | None) -> tuple[Effect, ...]:
     return () if zone is None or state.house.zone(zone) is None else (LightZone(zone, state.house.rules.light_ms),)
 
 
-def _answer(state: DoorState, reader: str | None, signal: Signal, visit: Visit | None = None) -> Answer:
-    """Say it in the visitor's language, in the café's to a stranger; the name only if that was agreed to."""
+def _answer(
+    state: DoorState, reader: str | None, signal: Signal, visit: Visit | None = None, words: str | None = None
+) -> Answer:
+    """Say it in the visitor's language, in the café's to a stranger; the name only if that was agreed to.
+
+    `words` is the sentence's key where it is not the signal's own.
+    """
     house, texts = state.house, state.house.texts
     language = house.language if visit is None else visit.member.language
     zone = None if visit is None else house.zone(visit.zone)
@@ -467,8 +476,8 @@ def _answer(state: DoorState, reader: str | None, signal: Signal, visit: Visit |
             colour=texts.say(language, f"colour.{zone.colour}"),
         )
     )
-    words = texts.say(language, f"answer.{signal}", where=where).rstrip()
-    return Answer(reader, signal, language, " ".join(part for part in (greeting, words) if part))
+    sentence = texts.say(language, words or f"answer.{signal}", where=where).rstrip()
+    return Answer(reader, signal, language, " ".join(part for part in (greeting, sentence) if part))
 
 
 def _spooled(state: DoorState, spool: Spool, effects: tuple[Effect, ...]) -> Step:

@@ -137,16 +137,16 @@ def expire(spool: Spool, now: Now, fresh_ms: int) -> Step:
 
 
 def expire_visit(spool: Spool, visit: VisitId) -> Step:
-    """Let go of the badges of somebody who has left."""
-    return _expire(spool, [job for job in spool.jobs.values() if job.visit == visit])
+    """Let go of the badges of somebody who has left; nobody misses them, so staff is not told."""
+    return _expire(spool, [job for job in spool.jobs.values() if job.visit == visit], Cause.LEFT)
 
 
-def _expire(spool: Spool, jobs: list[Job]) -> Step:
+def _expire(spool: Spool, jobs: list[Job], cause: Cause = Cause.STALE) -> Step:
     effects: tuple[Effect, ...] = ()
     for job in jobs:
         if job.state is JobState.QUEUED:
             spool = spool.without(job.id, spool.cause)
-            effects += _ended(job, JobState.EXPIRED, Cause.STALE)
+            effects += _ended(job, JobState.EXPIRED, cause)
     spool, more = advance(spool)
     return spool, effects + more
 
@@ -171,6 +171,6 @@ def _end(spool: Spool, job: Job, state: JobState, cause: Cause | None, printer: 
 def _ended(job: Job, state: JobState, cause: Cause | None) -> tuple[Effect, ...]:
     """Store how a job ended; tell staff when it did not come out."""
     stored = SetJob(job.id, state, cause)
-    if state in _NOTICES and cause is not Cause.CANNOT_TELL:
+    if state in _NOTICES and cause not in (Cause.CANNOT_TELL, Cause.LEFT):
         return stored, TellStaff(_NOTICES[state], job.id, cause)
     return (stored,)

@@ -208,3 +208,5 @@ class Cause(StrEnum):
     """This printer can't say whether a page came out."""
     STALE = "stale"
     """The badge is too old to be of use."""
+    LEFT = "left"
+    """The visitor had left."""

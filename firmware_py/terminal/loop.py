@@ -58,7 +58,7 @@ from kiosk.events import (
     TimePassed,
 )
 from kiosk.jobs import Job, JobState
-from kiosk.values import CardId, JobId, MemberId
+from kiosk.values import CardId, Cause, JobId, MemberId
 
 log = logging.getLogger("fikatap")
 
@@ -107,6 +107,8 @@ class Terminal:
         self._must_reload = False
         self._restart_for: str | None = None
         self._looked_ms = 0
+        self._printer = PrinterChanged(Cause.MISSING)
+        """The printer's latest word, which is not in the ledger."""
         self._heard_at: float | None = None
         self.verdict_ms: float | None = None
         """How long the last answer took, from the reader's report to the order for the light."""
@@ -133,7 +135,7 @@ class Terminal:
         What a lane raises that is not its device's fault, such as `ConfigError`, is raised here.
         """
         try:
-            self._apply(self._ledger.started())
+            self._begin()
             self._supervisor.start()
             self._notifier.ready()
             self._notifier.status(self._status_line())
@@ -151,6 +153,15 @@ class Terminal:
             self._supervisor.stop(END_OF_LANES_S)
             self._ledger.close()
         return 0 if self._restart_for is None else 75
+
+    def _begin(self) -> None:
+        """Go on from what the ledger holds; a full disk closes the door, not the program: people must be told."""
+        try:
+            started = self._ledger.started()
+        except LedgerError as error:
+            self._storage_failed(None, error)
+        else:
+            self._apply(started)
 
     def _next(self) -> Message | None:
         """Wait for a message until the next deadline."""
@@ -209,6 +220,8 @@ class Terminal:
 
     def _apply(self, event: Event) -> bool:
         """Let the rules decide, store what must survive, and only then act; return whether it could be stored."""
+        if isinstance(event, PrinterChanged):
+            self._printer = event
         if self._must_reload and not self._reload():
             self._refuse(event)
             return False
@@ -261,7 +274,7 @@ class Terminal:
         self.state = state
         for effect in effects:
             self._perform(effect)
-        self._apply(PrinterChanged(before.spool.cause, paper_low=before.spool.paper_low))
+        self._apply(self._printer)
         return True
 
     def _perform(self, effect: Effect) -> None:

@@ -18,6 +18,8 @@ BACK_OFF_MS = (100, 200, 500, 1_000)
 """How long to wait before each next opening; the last one goes on for ever."""
 STEADY_MS = 10_000
 """A device that was up for so long starts again at the shortest wait."""
+HEALED_MS = 3_600_000
+"""A device that was up for so long has its earlier hangs forgiven."""
 ABANDON_LIMIT = 2
 """After so many abandoned threads the process is restarted, once for each boot and lane."""
 
@@ -133,6 +135,8 @@ class Supervisor:
     def _abandon(self, watched: Watched, now_ms: int) -> None:
         name = watched.lane.name
         unfinished = watched.lane.abandon()
+        if watched.health is Health.UP and now_ms - watched.since_ms >= HEALED_MS:
+            watched.abandoned = 0
         watched.abandoned += 1
         self._down(watched, None, "it hangs: no answer within its deadline", unfinished, now_ms)
         if watched.abandoned < ABANDON_LIMIT:

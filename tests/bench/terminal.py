@@ -78,7 +78,8 @@ def verdict_ratio(visits: int = 1_000_000) -> dict[str, float]:
         long, short = FilledLedger(Path(folder) / "long.db", visits), FilledLedger(Path(folder) / "short.db", 1_000)
         ratios = []
         for _ in range(RATIO_ROUNDS):
-            long_ms, short_ms = [], []
+            long_ms: list[float] = []
+            short_ms: list[float] = []
             for _ in range(RATIO_TAPS):
                 for ledger, times in ((long, long_ms), (short, short_ms)):
                     times.append(_ms(ledger.check_in))

@@ -458,6 +458,13 @@ def test_a_failed_reopening_can_be_tried_again(disk: Disk, ledger: Ledger) -> No
     assert [each.member for each in ledger.started().visits] == [SIGRID]
 
 
+def test_a_ledger_that_vanished_is_not_made_anew(ledger: Ledger, path: Path) -> None:
+    path.unlink()
+    with pytest.raises(LedgerError, match="is gone; bring it back"):
+        ledger.reopen()
+    assert not path.exists()
+
+
 def test_a_failed_checkpoint_does_not_fail_the_commit_before_it(disk: Disk, ledger: Ledger, path: Path) -> None:
     disk.fault_at = str(path)
     disk.fault = apsw.FullError

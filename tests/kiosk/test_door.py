@@ -298,8 +298,7 @@ def test_a_badge_that_still_waits_goes_with_its_visitor() -> None:
     state = sigrid_here()
     assert effects_of(state, MemberLeft(SIGRID.id), at(LATER)) == (
         CloseVisit(FIRST.id, Ending.STAFF),
-        SetJob(job_id(2), JobState.EXPIRED, Cause.STALE),
-        TellStaff(Notice.BADGE_EXPIRED, job_id(2), Cause.STALE),
+        SetJob(job_id(2), JobState.EXPIRED, Cause.LEFT),
     )
 
 
@@ -477,10 +476,20 @@ def test_a_cafe_without_a_printer_owes_no_badge_and_promises_none() -> None:
     state = opened(replace(HOUSE, prints=False))
     assert effects_of(state, tap(ALONE), at(NOON)) == (
         OpenVisit(Visit(id=visit_id(1), number=1, member=ALONE, opened=at(NOON))),
-        said(Signal.WELCOME_NO_BADGE, ALONE),
+        replace(said(Signal.WELCOME, ALONE), words=f"Hej {ALONE.called}! Välkommen!"),
         SettleMatch(visit_id(1), None, LIBRARY.id, ALONE.id),
         LIBRARY_LIT,
     )
+
+
+def test_who_offers_nothing_is_not_told_to_be_first_in_line() -> None:
+    """Matching passes them over until the desk has found an offer with them, and their badge says so."""
+    empty_handed = replace(SIGRID, offers=())
+    state = play(opened(), (CardTapped(DOOR, card_of(SIGRID), empty_handed), at(NOON)))
+    effects = effects_of(state, MatchAnswered(visit_id(1), None, None), at(NOON + 5))
+    assert said(Signal.NO_MATCH, empty_handed, LIBRARY) in effects
+    (queued,) = (effect for effect in effects if isinstance(effect, QueueBadge))
+    assert queued.job.badge.notice.startswith("Berätta för personalen vad du kan bjuda på")
 
 
 def test_a_page_that_the_printer_says_is_incomplete_is_printed_anew_as_a_copy() -> None:
@@ -636,10 +645,12 @@ def test_time_that_becomes_known_later_decides_then(now: Now, effect: object, vi
     assert state.visits == visits
 
 
-def test_a_tap_after_a_restart_of_the_same_day_is_a_check_out_by_the_clock_on_the_wall() -> None:
-    """An hour after the check-in, a minute after the boot."""
+def test_after_a_restart_of_the_same_day_a_tap_is_a_check_out_once_the_boot_itself_is_long_enough_ago() -> None:
+    """The clock on the wall says an hour, but durations are never worked out from it."""
     state, _ = morning(OWN_EVENING, at(500, "later", clock(5, 22)))
-    assert effects_of(state, tap(SIGRID), at(60_500, "later", clock(5, 22, 1))) == (
+    soon = effects_of(state, tap(SIGRID), at(60_500, "later", clock(5, 22, 1)))
+    assert soon[0] == said(Signal.ALREADY_HERE, SIGRID, LIBRARY)
+    assert effects_of(state, tap(SIGRID), at(RULES.checkout_after_ms, "later", clock(5, 22, 11))) == (
         CloseVisit(FIRST.id, Ending.TAPPED),
         said(Signal.GOODBYE, SIGRID),
     )

@@ -186,12 +186,11 @@ def test_a_stale_badge_makes_way_at_the_printer_for_the_next_fresh_one() -> None
     assert spooling.ready(spool, ONE.id) == (spool, ())
 
 
-def test_the_badges_of_somebody_who_left_are_let_go() -> None:
+def test_the_badges_of_somebody_who_left_are_let_go_and_nobody_is_bothered() -> None:
     assert spooling.expire_visit(spool_of(ONE, TWO, current=ONE), ONE.visit) == (
         spool_of(TWO, current=TWO),
         (
-            SetJob(ONE.id, JobState.EXPIRED, Cause.STALE),
-            TellStaff(Notice.BADGE_EXPIRED, ONE.id, Cause.STALE),
+            SetJob(ONE.id, JobState.EXPIRED, Cause.LEFT),
             CheckPrinter(TWO),
         ),
     )

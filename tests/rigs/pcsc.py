@@ -167,7 +167,11 @@ class PrivatePcscd:
 
     def __enter__(self) -> Self:
         self._serving.start()
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

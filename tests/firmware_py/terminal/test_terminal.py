@@ -104,6 +104,22 @@ def test_when_nothing_can_be_stored_the_visitor_is_sent_to_staff_and_nobody_is_w
         assert door.call("status")["stores"]
 
 
+def test_a_disk_that_is_full_at_the_start_closes_the_door_and_not_the_program(tmp_path: Path) -> None:
+    with simulated_disk() as disk:
+        door = Door(tmp_path, wait=False)
+        disk.fault, disk.fault_at = apsw.FullError, "-wal"
+        with door:
+            door.reader.until_waited_for()
+            door.tap(1)
+            door.until_answered(Signal.TELL_STAFF)
+            door.until_health("printer", Health.UP)
+            disk.fault = None
+            door.tap(1)
+            # What the printer said meanwhile was not lost: it has paper, so a badge is promised, and comes.
+            door.until_jobs(JobState.CONFIRMED)
+            assert door.answers() == [Signal.TELL_STAFF, Signal.WELCOME, Signal.NOT_YET]
+
+
 def test_while_nothing_can_be_stored_no_deadline_drives_the_loop_round(tmp_path: Path) -> None:
     with simulated_disk() as disk, Door(tmp_path, match_ms=100) as door:
         door.gate.clear()
