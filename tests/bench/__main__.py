@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.bench import ledger, matching, terminal
+from tests.bench import door, ledger, matching, terminal
 
 
 def main() -> None:
@@ -13,6 +13,8 @@ def main() -> None:
     figures: dict[str, object] = {}
     for name, measure in (
         ("verdicts", terminal.verdicts),
+        ("door", terminal.door_cpu),
+        ("rules", door.figures),
         ("ledger", ledger.figures),
         ("matching", matching.figures),
         ("process", terminal.process),
@@ -20,7 +22,6 @@ def main() -> None:
     ):
         print(f"measuring: {name}", file=sys.stderr)
         figures.update({key: value for key, value in measure().items() if key not in figures})
-    figures["door_cpu_ms_per_tap"] = terminal.door_cpu_ms_per_tap()
     print(json.dumps(figures, indent=2))
 
 
