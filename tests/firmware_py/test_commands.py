@@ -149,7 +149,7 @@ def test_jobs_are_listed_without_a_word_of_the_badge(desk: Desk) -> None:
     ("name", "arguments", "words"),
     [
         ("members.shwo", {}, "there is no command 'members.shwo'; there are cards.bind, "),
-        ("members.show", {}, "members.show: missing a required argument: 'member'"),
+        ("members.show", {}, "argument: 'member'"),
         ("members.show", {"membre": "x"}, "members.show: "),
         ("members.show", {"member": 3}, "members.show: Expected `str`, got `int`"),
         ("members.put", {"members": [{"id": "x"}]}, "missing required field `first_name`"),
