@@ -40,6 +40,7 @@ from kiosk.events import (
     JobReady,
     JobRefused,
     JobSent,
+    JobUnprintable,
     MatchAnswered,
     MatchFailed,
     MemberCheckedIn,
@@ -171,6 +172,8 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
             return _spooled(state, *spooling.ready(state.spool, event.job))
         case JobRefused():
             return _spooled(state, *spooling.refused(state.spool, event.job, event.cause))
+        case JobUnprintable():
+            return _spooled(state, *spooling.unprintable(state.spool, event.job))
         case JobSent():
             return _spooled(state, *spooling.sent(state.spool, event.job))
         case JobPrinted():

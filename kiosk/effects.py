@@ -76,6 +76,8 @@ class Notice(StrEnum):
     """Did this badge come out?"""
     BADGE_FAILED = "badge_failed"
     BADGE_EXPIRED = "badge_expired"
+    BADGE_UNPRINTABLE = "badge_unprintable"
+    """The page could not be made."""
 
 
 class TellStaff(Struct, frozen=True):

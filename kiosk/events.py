@@ -161,6 +161,16 @@ class JobRefused(Happening, frozen=True):
     cause: Cause
 
 
+class JobUnprintable(Happening, frozen=True):
+    """The job's page could not be made; not a byte of it was sent."""
+
+    job: JobId
+
+    def fact(self) -> Fact:
+        """Return the job."""
+        return {"job": self.job}
+
+
 class JobSent(Happening, frozen=True):
     """All bytes of the job were taken."""
 
@@ -224,6 +234,7 @@ Event = (
     | PrinterChanged
     | JobReady
     | JobRefused
+    | JobUnprintable
     | JobSent
     | JobPrinted
     | JobBroken

@@ -91,6 +91,14 @@ def refused(spool: Spool, job_id: JobId, cause: Cause) -> Step:
     return replace(spool, current=None, cause=cause), ()
 
 
+def unprintable(spool: Spool, job_id: JobId) -> Step:
+    """Give up a badge of which no page can be made, so that it does not stand in the way of the others."""
+    job = spool.at_printer(job_id, JobState.QUEUED)
+    if job is None:
+        return spool, ()
+    return _end(spool, job, JobState.FAILED, Cause.UNPRINTABLE, spool.cause)
+
+
 def sent(spool: Spool, job_id: JobId) -> Step:
     """Wait for the printer's word."""
     job = spool.at_printer(job_id, JobState.SENDING)
@@ -171,6 +179,8 @@ def _end(spool: Spool, job: Job, state: JobState, cause: Cause | None, printer: 
 def _ended(job: Job, state: JobState, cause: Cause | None) -> tuple[Effect, ...]:
     """Store how a job ended; tell staff when it did not come out."""
     stored = SetJob(job.id, state, cause)
+    if cause is Cause.UNPRINTABLE:
+        return stored, TellStaff(Notice.BADGE_UNPRINTABLE, job.id)
     if state in _NOTICES and cause not in (Cause.CANNOT_TELL, Cause.LEFT):
         return stored, TellStaff(_NOTICES[state], job.id, cause)
     return (stored,)

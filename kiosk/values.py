@@ -208,5 +208,7 @@ class Cause(StrEnum):
     """This printer can't say whether a page came out."""
     STALE = "stale"
     """The badge is too old to be of use."""
+    UNPRINTABLE = "unprintable"
+    """The page could not be made: our own mistake, and only this badge's."""
     LEFT = "left"
     """The visitor had left."""

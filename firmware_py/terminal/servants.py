@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from traceback import extract_tb
 from typing import Any, assert_never
 
 from drivers.errors import DeviceGarbled, DeviceLost, DeviceMissing, DeviceRefused, DeviceSilent
@@ -18,6 +19,7 @@ from kiosk.events import (
     JobReady,
     JobRefused,
     JobSent,
+    JobUnprintable,
     PhoneTapped,
     PrinterChanged,
 )
@@ -100,7 +102,16 @@ class PrinterServant(_Idle):
         match call:
             case CheckPrinter():
                 # Made before the first byte is owed to the journal: a page that can't be made is not half printed.
-                self._page = (job.id, self._render(job, device.profile))
+                try:
+                    self._page = (job.id, self._render(job, device.profile))
+                except Exception as error:  # noqa: BLE001 - see below
+                    # Whatever is wrong with one badge must not close the door for the others. What the error says may hold a
+                    # name, so the journal gets the place only.
+                    place = extract_tb(error.__traceback__)[-1]
+                    where = f"{place.name}:{place.lineno}"
+                    log.error("badge %s can't be made: %s in %s", job.id, type(error).__name__, where)  # noqa: TRY400 - see above
+                    yield JobUnprintable(job.id)
+                    return
                 status = device.status()
                 if status.cause is not None:
                     self._told = status

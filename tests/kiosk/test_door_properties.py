@@ -38,6 +38,7 @@ from kiosk.events import (
     JobReady,
     JobRefused,
     JobSent,
+    JobUnprintable,
     MatchAnswered,
     MatchFailed,
     MemberCheckedIn,
@@ -79,7 +80,7 @@ PEOPLE = (SIGRID, MAEVE, replace(SIGRID, id=MemberId("tuva"), quiet=True), ALONE
 
 ALLOWED = {
     None: {JobState.QUEUED},
-    JobState.QUEUED: {JobState.SENDING, JobState.EXPIRED},
+    JobState.QUEUED: {JobState.SENDING, JobState.EXPIRED, JobState.FAILED},
     JobState.SENDING: {JobState.SENT, JobState.FAILED, JobState.UNKNOWN},
     JobState.SENT: {JobState.CONFIRMED, JobState.FAILED, JobState.UNKNOWN},
     JobState.UNKNOWN: {JobState.CONFIRMED, JobState.FAILED},
@@ -142,6 +143,8 @@ class Book:
             case SetJob(job_id, state, cause):
                 before = self.jobs[job_id]
                 assert state in ALLOWED[before.state], f"{before.state} became {state}"
+                if (before.state, state) == (JobState.QUEUED, JobState.FAILED):
+                    assert cause is Cause.UNPRINTABLE
                 self.jobs[job_id] = replace(before, state=state, cause=cause)
             case _:
                 pass
@@ -353,7 +356,7 @@ class History(RuleBasedStateMachine):
                     self.happen(JobPrinted(job))
 
     @precondition(lambda self: self.book.jobs)
-    @rule(which=st.integers(0, 9), kind=st.integers(0, 5), cause=causes, yes=st.booleans())
+    @rule(which=st.integers(0, 9), kind=st.integers(0, 6), cause=causes, yes=st.booleans())
     def somebody_speaks_of_a_job_of_before(self, which: int, kind: int, cause: Cause, yes: bool) -> None:
         """Late, doubled and made-up replies, and staff's answer about any badge."""
         jobs = list(self.book.jobs.values())
@@ -361,6 +364,7 @@ class History(RuleBasedStateMachine):
         replies: tuple[Event, ...] = (
             JobReady(job.id),
             JobRefused(job.id, cause),
+            JobUnprintable(job.id),
             JobSent(job.id, 1),
             JobPrinted(job.id),
             JobBroken(job.id, cause, yes),

@@ -97,6 +97,19 @@ def test_a_refusal_before_the_first_byte_keeps_the_badge_in_its_place() -> None:
     )
 
 
+def test_a_badge_that_cannot_be_made_makes_way_for_the_next() -> None:
+    assert spooling.unprintable(spool_of(ONE, TWO, current=ONE), ONE.id) == (
+        spool_of(TWO, current=TWO),
+        (
+            SetJob(ONE.id, JobState.FAILED, Cause.UNPRINTABLE),
+            TellStaff(Notice.BADGE_UNPRINTABLE, ONE.id),
+            CheckPrinter(TWO),
+        ),
+    )
+    waiting = spool_of(ONE, TWO, current=TWO)
+    assert spooling.unprintable(waiting, ONE.id) == (waiting, ())
+
+
 @pytest.mark.parametrize("begun", [SENDING, SENT])
 def test_a_page_that_the_printer_called_incomplete_is_copied_marked_once_it_can_print(begun: Job) -> None:
     spool, effects = broken(spool_of(begun, TWO, current=ONE), Cause.CUTTER, told=True)

@@ -96,6 +96,29 @@ def test_a_printer_tells_how_it_is_once_it_is_open_and_not_again(name: str, repo
     assert reports.left() == []
 
 
+def test_a_badge_that_cannot_be_made_is_given_up_and_the_printer_goes_on(
+    name: str, reports: Reports, caplog: pytest.LogCaptureFixture
+) -> None:
+    def render(job: Job, profile: str) -> bytes:
+        if job.id == "broken":
+            raise ValueError(f"{job.badge.first_name} on {profile}")
+        return b"\x1b@whole\n\x1dVB\x00"
+
+    lane = Lane("printer", lambda: FakePrinter(FakePrinter.Settings(name=name)), PrinterServant(render), reports.post)
+    lane.start()
+    assert isinstance(reports.next().item, LaneUp)
+    assert isinstance(reports.next().item, PrinterChanged)
+    badge = sample("nordic")
+    for job_id in ("broken", "whole"):
+        lane.submit(CheckPrinter(Job(JobId(job_id), VisitId("v"), MemberId("m"), badge, Now("boot", 0), 1)))
+    assert reports.next().item == JobUnprintable(JobId("broken"))
+    assert reports.next().item == JobReady(JobId("whole"))
+    lane.ask_to_stop()
+    assert lane.join(PATIENCE_S)
+    assert "badge broken can't be made: ValueError in render:" in caplog.text
+    assert badge.first_name not in caplog.text
+
+
 def test_a_lane_that_waits_for_calls_hears_a_stop_at_once(name: str, reports: Reports) -> None:
     servant = LightsServant()
     servant.idle_every_s = 3600
