@@ -163,13 +163,21 @@ class Lock:
             self._descriptor = -1
 
 
-def open_database(path: Path, *, new_incarnation: str) -> apsw.Connection:
-    """Open the ledger's file for writing, make or migrate its schema; raise `LedgerError`."""
+def make_file(path: Path) -> None:
+    """Make the ledger's file where there is none, and see that it may be written; raise `LedgerError`.
+
+    Only before this process has a connection to it: closing any descriptor of a file drops all locks that the process has on
+    it, and with them SQLite's (POSIX; "How To Corrupt An SQLite Database File", section 2.2).
+    """
     try:
         # SQLite gives its journal the file's own mode: members' profiles are nobody else's business.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise LedgerError(f"{path} can't be opened for writing: {error.strerror}") from error
+
+
+def open_database(path: Path, *, new_incarnation: str) -> apsw.Connection:
+    """Open the ledger's file for writing, make or migrate its schema; raise `LedgerError`."""
     try:
         connection = apsw.Connection(os.fspath(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:

@@ -13,7 +13,7 @@ import apsw
 import msgspec
 from msgspec.structs import replace
 
-from firmware_py.database import LedgerError, LedgerInUse, LedgerTooNew, Lock, open_database, open_for_reading, told
+from firmware_py.database import LedgerError, LedgerInUse, LedgerTooNew, Lock, make_file, open_database, open_for_reading, told
 from kiosk.effects import (
     BindCard,
     CloseVisit,
@@ -76,11 +76,16 @@ class TapPath(StrEnum):
     SET_JOB = "UPDATE jobs SET state = ?, cause = ? WHERE id = ?"
     # A badge's words are kept while its visit is open or its job is not done with; then they are nobody's business any more.
     FORGET_BADGE = """
-        UPDATE jobs SET badge = NULL WHERE id = ? AND badge IS NOT NULL AND state IN ('confirmed', 'failed', 'expired')
+        UPDATE jobs SET badge = NULL WHERE id = ? AND badge IS NOT NULL
+          AND (state IN ('confirmed', 'failed', 'expired') OR cause = 'cannot_tell')
           AND (SELECT closed_seq FROM visits WHERE visits.id = jobs.visit) IS NOT NULL"""
     FORGET_BADGES = """
-        UPDATE jobs SET badge = NULL WHERE visit = ? AND badge IS NOT NULL AND state IN ('confirmed', 'failed', 'expired')"""
-    ADD_NOTICE = "INSERT INTO notices (seq, notice, job, cause) VALUES (?, ?, ?, ?)"
+        UPDATE jobs SET badge = NULL WHERE visit = ? AND badge IS NOT NULL
+          AND (state IN ('confirmed', 'failed', 'expired') OR cause = 'cannot_tell')"""
+    # What is not about a badge is open once, however often it happens: a hundred unknown cards must not hide a lost badge.
+    ADD_NOTICE = """
+        INSERT INTO notices (seq, notice, job, cause) SELECT ?1, ?2, ?3, ?4
+        WHERE ?3 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM notices WHERE job IS NULL AND resolved IS NULL AND notice = ?2)"""
     SETTLE_NOTICES = "UPDATE notices SET resolved = ? WHERE job = ? AND resolved IS NULL"
     BIND_CARD = """
         INSERT INTO cards (card, member, bound)
@@ -189,6 +194,7 @@ class Ledger(LedgerReader):
             raise LedgerError(f"{path.parent} can't be made: {error.strerror}") from error
         lock = Lock(path)
         try:
+            make_file(path)
             return cls(path, terminal, lock)
         except BaseException:
             lock.release()
@@ -220,9 +226,11 @@ class Ledger(LedgerReader):
         What a failed commit left in the journal may be found there afterwards: go on from `started`.
         """
         self._close_file()
-        if not self.path.exists():
+        try:
+            self.path.stat()
+        except OSError as error:
             # Made anew it would be empty, and nobody would notice what is lost.
-            raise LedgerError(f"{self.path} is gone; bring it back, or restore a copy")
+            raise LedgerError(f"{self.path} is gone; bring it back, or restore a copy ({error.strerror})") from error
         self._connection = open_database(self.path, new_incarnation=_new_incarnation())
         self._read_state()
 

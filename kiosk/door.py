@@ -298,7 +298,8 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
     visit = state.visit_of(event.member.id)
     if visit is None or not visit.confirmed:
         return _check_in(state, event.member, event.reader, event.rate, now)
-    if _age(visit, now) < rules.checkout_after_ms:
+    # A card left lying while the terminal started is nobody who means to go.
+    if event.lying or _age(visit, now) < rules.checkout_after_ms:
         answer = _answer(state, event.reader, Signal.ALREADY_HERE, visit)
         return state, (answer, *_light(state, visit.zone))
     state, effects = _close(state, visit, Ending.TAPPED)

@@ -313,9 +313,9 @@ def _open_usb(address: UsbAddress, backend: Any, *, reads: bool) -> _Line:
     ids = {"idVendor": address.ids[0], "idProduct": address.ids[1]} if address.ids else {}
     try:
         device = usb.core.find(backend=backend, custom_match=lambda each: endpoints(each) is not None, **ids)
+        found = device and endpoints(device)
     except (usb.core.NoBackendError, usb.core.USBError) as error:
         raise DeviceMissing(f"USB can't be searched for a printer ({error}); is libusb-1.0 installed?") from error
-    found = device and endpoints(device)
     if not found:
         raise DeviceMissing("no such USB printer is connected; `lsusb` shows vendor:product of those that are")
     configuration, interface, out, back = found

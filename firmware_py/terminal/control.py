@@ -92,6 +92,7 @@ class ControlSocket:
         self._path = path
         self._post = post
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self._closed = threading.Event()
         self._clients: set[_Client] = set()
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
 
@@ -122,6 +123,7 @@ class ControlSocket:
 
     def close(self) -> None:
         """Stop listening, hang up on all clients and take the socket file away."""
+        self._closed.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -140,7 +142,9 @@ class ControlSocket:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                return
+                if self._closed.wait(0.1):
+                    return
+                continue  # too many open files, or a client that was gone before it was there
             if len(self._clients) >= MAX_CLIENTS:
                 with connection, suppress(OSError):
                     connection.sendall(_line(_error(0, f"{MAX_CLIENTS} programs are connected already; close one")))

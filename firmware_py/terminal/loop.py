@@ -10,7 +10,7 @@ from typing import Any, TypeVar, assert_never
 
 from msgspec import Struct
 
-from drivers.errors import DeviceError, FikatapError
+from drivers.errors import ConfigError, DeviceError, DeviceMissing, FikatapError
 from firmware_py.clock import Clock
 from firmware_py.commands import CommandError, carry_out
 from firmware_py.keys import VenueKey
@@ -135,8 +135,8 @@ class Terminal:
         What a lane raises that is not its device's fault, such as `ConfigError`, is raised here.
         """
         try:
-            self._begin()
             self._supervisor.start()
+            self._begin()
             self._notifier.ready()
             self._notifier.status(self._status_line())
             log.info("ready: %d here", len(self.state.visits))
@@ -199,6 +199,9 @@ class Terminal:
                 self._supervisor.up(report.lane, what, now_ms)
             case LaneDown(error):
                 self._supervisor.down(report.lane, error, now_ms)
+            case LaneCrashed(ConfigError() as error) if self._supervisor.is_coming_back(report.lane):
+                # It was open before, so the configuration is right: another device was plugged in.
+                self._supervisor.down(report.lane, DeviceMissing(str(error)), now_ms)
             case LaneCrashed(error):
                 raise error
             case CardRead(reader, card, lying):
@@ -222,6 +225,9 @@ class Terminal:
         """Let the rules decide, store what must survive, and only then act; return whether it could be stored."""
         if isinstance(event, PrinterChanged):
             self._printer = event
+            spool = self.state.spool
+            if not self._must_reload and (event.cause, event.paper_low) == (spool.cause, spool.paper_low):
+                return True
         if self._must_reload and not self._reload():
             self._refuse(event)
             return False
@@ -275,7 +281,7 @@ class Terminal:
         for effect in effects:
             self._perform(effect)
         self._apply(self._printer)
-        return True
+        return not self._must_reload
 
     def _perform(self, effect: Effect) -> None:
         """Turn an effect into a call on a lane; what is durable was done by the commit."""
@@ -312,7 +318,7 @@ class Terminal:
         mark = self._wiring.config.ledger.path.with_suffix(".restarts")
         line = f"{self._clock.now().boot_id} {name}"
         try:
-            lines = mark.read_text(encoding="utf-8").splitlines() if mark.exists() else []
+            lines = mark.read_text(encoding="utf-8", errors="replace").splitlines() if mark.exists() else []
             if line in lines:
                 return False
             current = [each for each in lines if each.startswith(self._clock.now().boot_id)]
@@ -355,6 +361,8 @@ class Terminal:
 
     def _carry_out(self, command: Command) -> None:
         """Carry out a command that came through the socket, and answer it."""
+        if self._must_reload and command.name not in _READ_ONLY:
+            self._reload()
         try:
             result = self._command(command)
         except LedgerError as error:
@@ -382,6 +390,8 @@ class Terminal:
                 return self._check_in(MemberId(_argument(command, "member", str)))
             case "visits.leave":
                 return self._leave(MemberId(_argument(command, "member", str)))
+            case "members.remove" if self._is_enrolling(command.arguments.get("member")):
+                raise CommandError("a card is being enrolled for that member; hold one to the reader, or wait a minute")
             case "cards.enrol":
                 return self._enrol(command, MemberId(_argument(command, "member", str)))
             case "jobs.judge":
@@ -406,6 +416,9 @@ class Terminal:
         self._apply_command(MemberCheckedIn(member, self._ledger.rate(member_id)))
         visit = self.state.visit_of(member_id)
         return {"visit": None if visit is None else visit.id}
+
+    def _is_enrolling(self, member: object) -> bool:
+        return self.state.enrolling is not None and self.state.enrolling.member == member
 
     def _leave(self, member_id: MemberId) -> Any:
         visit = self.state.visit_of(member_id)
@@ -491,6 +504,8 @@ def _argument(command: Command, name: str, kind: type[T]) -> T:
 
 
 _IN_WORDS: dict[type, str] = {str: "a text", bool: "true or false"}
+
+_READ_ONLY = frozenset({"status", "watch"})
 
 _LATER = object()
 """The result of a command that is answered later."""

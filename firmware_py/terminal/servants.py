@@ -8,7 +8,7 @@ from traceback import extract_tb
 from typing import Any, assert_never
 
 from drivers.errors import DeviceGarbled, DeviceLost, DeviceMissing, DeviceRefused, DeviceSilent
-from drivers.ports import CardReader, Kind, Lights, Paper, PresentedCard, Printer, PrinterStatus, Sounder, TornRead
+from drivers.ports import CardReader, Kind, Lights, Paper, PresentedCard, Printer, Sounder, TornRead
 from firmware_py.terminal.lanes import CardRead
 from kiosk.effects import Answer, AwaitJob, CheckPrinter, LightZone, SendJob
 from kiosk.events import (
@@ -77,19 +77,17 @@ class ReaderServant(_Idle):
 
 
 class PrinterServant(_Idle):
-    """Prints one badge at a time and tells of the printer's condition when it changes."""
+    """Prints one badge at a time, and tells of the printer's condition whenever it looked."""
 
     idle_every_s = 2.0
 
     def __init__(self, render: Callable[[Job, str], bytes], printed_timeout_s: float = 30.0) -> None:
         self._render = render
         self._printed_timeout_s = printed_timeout_s
-        self._told: PrinterStatus | None = None
         self._page: tuple[JobId, bytes] | None = None
 
     def opened(self, device: Printer) -> Iterator[Event]:
         """Say how the printer is."""
-        self._told = None
         return self._look(device)
 
     def idle(self, device: Printer, timeout: float) -> Iterator[Event]:  # noqa: ARG002 - asking takes what it takes
@@ -114,7 +112,6 @@ class PrinterServant(_Idle):
                     return
                 status = device.status()
                 if status.cause is not None:
-                    self._told = status
                     yield JobRefused(job.id, status.cause)
                 else:
                     yield JobReady(job.id)
@@ -148,7 +145,7 @@ class PrinterServant(_Idle):
         """Leave a slow serial line its time: 40 kB at 9600 baud take 40 s."""
         match call:
             case SendJob():
-                return 90.0
+                return 180.0
             case AwaitJob():
                 return self._printed_timeout_s + 5.0
             case _:
@@ -156,13 +153,12 @@ class PrinterServant(_Idle):
 
     def _look(self, device: Printer) -> Iterator[Event]:
         status = device.status()
-        if status != self._told:
-            self._told = status
-            yield PrinterChanged(status.cause, paper_low=status.paper is Paper.LOW)
+        yield PrinterChanged(status.cause, paper_low=status.paper is Paper.LOW)
 
     def _refused(self, job: Job, error: DeviceRefused) -> Iterator[Event]:
-        self._told = PrinterStatus(cause=error.cause)
         yield JobBroken(job.id, error.cause, told=True)
+        # The printer waits in the middle of a command: only closing and opening it makes it fit for the next page.
+        raise error
 
 
 class LightsServant(_Idle):

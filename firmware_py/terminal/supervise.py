@@ -83,6 +83,10 @@ class Supervisor:
         """Return whether a report comes from the lane as it is now, not from an abandoned one."""
         return self.watched[name].lane.generation == generation
 
+    def is_coming_back(self, name: str) -> bool:
+        """Return whether a device that was open before is being opened again."""
+        return self.watched[name].health is Health.DOWN and bool(self.watched[name].what)
+
     def submit(self, name: str, call: Any) -> None:
         """Give a lane a call; one whose device is away answers at once that nothing comes of it."""
         watched = self.watched.get(name)

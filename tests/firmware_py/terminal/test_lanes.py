@@ -11,10 +11,14 @@ from drivers.lights.fake import FakeLights
 from drivers.ports import Lights, PresentedCard
 from drivers.printers.fake import FakePrinter
 from drivers.readers.fake import FakeReader
+from firmware_py.samples import sample
 from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp
 from firmware_py.terminal.servants import LightsServant, PrinterServant
-from kiosk.events import Event, PrinterChanged
+from kiosk.effects import CheckPrinter
+from kiosk.events import Event, JobReady, JobUnprintable, PrinterChanged
+from kiosk.jobs import Job
 from kiosk.signals import Signal
+from kiosk.values import JobId, MemberId, Now, VisitId
 from tests.firmware_py.terminal.rig import PATIENCE_S, Reports, lights_lane, reader_lane, say
 
 CARD = PresentedCard(uid=bytes.fromhex("04112233445566"))

@@ -202,7 +202,7 @@ def test_a_printer_that_is_asked_while_it_is_going_keeps_the_cause_of_its_going(
         door.servant(PRINTER).idle_every_s = 60
         door.seen.on = lambda what: door.printer.unplug() if isinstance(what, QueueBadge) else None
         door.tap(1)
-        door.until_printer(Cause.LOST)
+        door.until_health(PRINTER, Health.DOWN)
         assert door.call("status")["printer"]["cause"] == "lost"
 
 
