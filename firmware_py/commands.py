@@ -146,6 +146,12 @@ def jobs_list(ledger: Ledger, key: VenueKey) -> Result:  # noqa: ARG001 - ditto
     ]
 
 
+def venue_restored(ledger: Ledger, key: VenueKey) -> Result:  # noqa: ARG001 - ditto
+    """Note that this ledger came back from a copy: ids given since the copy was made are not given again."""
+    ledger.new_incarnation()
+    return {"prefix": ledger.prefix}
+
+
 def venue_key_export(ledger: Ledger, key: VenueKey) -> Result:  # noqa: ARG001 - ditto
     """Return the venue's key as the text of a file."""
     return {"id": key.id, "text": key.export()}
@@ -169,6 +175,7 @@ COMMANDS: Mapping[str, Callable[..., Result]] = {
     "notices.list": notices_list,
     "notices.resolve": notices_resolve,
     "jobs.list": jobs_list,
+    "venue.restored": venue_restored,
     "venue.key.export": venue_key_export,
     "venue.key.import": venue_key_import,
 }

@@ -64,6 +64,7 @@ class Doctor:
         else:
             yield Finding("fikatap", State.OK, f"{self._say('running')}: {status['line']}")
             yield from self._running(status)
+        yield from self._simulated()
         yield self._disk()
         yield self._clock()
         yield self._kernel()
@@ -112,6 +113,14 @@ class Doctor:
         if status.cause is not None:
             return self._finding(port, f"{words}: {self._cause(status.cause.value)}", State.FAULT, name)
         return self._finding(port, words, name=name)
+
+    def _simulated(self) -> Iterator[Finding]:
+        """Tell of devices that are none: right for a demonstration, wrong by a door."""
+        chosen = {f"reader {name}": each for name, each in self._config.readers.items()}
+        chosen |= {port: getattr(self._config, port) for port in ("printer", "lights", "sounder")}
+        for name, each in chosen.items():
+            if each is not None and each.driver == "fake":
+                yield Finding(f"[{name.replace(' ', '.')}]", State.WARNING, self._say("simulated"))
 
     def _running(self, status: dict[str, Any]) -> Iterator[Finding]:
         """Take the running terminal's word for its devices: nobody else may touch them now."""

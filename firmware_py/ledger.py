@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -190,8 +192,13 @@ class Ledger(LedgerReader):
         """
         try:
             path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            owner = path.parent.stat().st_uid
         except OSError as error:
             raise LedgerError(f"{path.parent} can't be made: {error.strerror}") from error
+        if os.geteuid() == 0 and owner != 0:
+            # Files that root makes here would lock the terminal out of its own ledger.
+            name = pwd.getpwuid(owner).pw_name if any(each.pw_uid == owner for each in pwd.getpwall()) else f"#{owner}"
+            raise LedgerError(f"{path.parent} belongs to {name}; run this as that user: sudo -u '{name}' fikatap …")
         lock = Lock(path)
         try:
             make_file(path)

@@ -45,7 +45,7 @@ def preview(args: argparse.Namespace) -> int:
             args.escpos.write_bytes(page)
         args.out.write_bytes(printer.papers[0].png())
     except OSError as error:
-        raise ConfigError(f"{error.filename}: {error.strerror}") from error
+        raise ConfigError(f"{error.filename or args.out}: {error.strerror}") from error
     width_mm, height_mm = (dots / chosen.dpmm for dots in printer.papers[0].image.size)
     print(f"{args.out}: {width_mm:.0f} x {height_mm:.0f} mm, {len(page)} bytes for {chosen.name}")
     return 0

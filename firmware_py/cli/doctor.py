@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 MARKS = {"ok": "ok   ", "warning": "note ", "fault": "FAULT"}
@@ -12,6 +13,7 @@ MARKS = {"ok": "ok   ", "warning": "note ", "fault": "FAULT"}
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("doctor", help="look at everything and say what to do")
+    command.add_argument("--config", type=Path, default=argparse.SUPPRESS, help="the terminal's configuration")
     command.add_argument("--json", action="store_true", help="for programs")
     command.set_defaults(handler=look)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from firmware_py.cli.notices import lines
@@ -15,6 +16,7 @@ from firmware_py.terminal.control import ControlClient
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
     status = commands.add_parser("status", help="how the running terminal is")
+    status.add_argument("--config", type=Path, default=argparse.SUPPRESS, help="the terminal's configuration")
     status.add_argument("--json", action="store_true", help="all of it, for programs")
     status.set_defaults(handler=show)
     watch_command = commands.add_parser("watch", help="what happens at the door, one JSON object a line")

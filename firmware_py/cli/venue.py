@@ -13,6 +13,8 @@ from firmware_py.office import CommandError, open_office
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
     venue = commands.add_parser("venue", help="the venue").add_subparsers(metavar="WHAT", required=True)
+    command = venue.add_parser("restored", help="say that the ledger came back from a copy, so that no id is given twice")
+    command.set_defaults(handler=note_restored)
     group = venue.add_parser("key", help="the venue's key").add_subparsers(metavar="WHAT", required=True)
     command = group.add_parser("export", help="write the key to a new file that only you can read; keep it safe")
     command.add_argument("file", type=Path)
@@ -20,6 +22,13 @@ def add(commands: Any) -> None:
     command = group.add_parser("import", help="take an exported key: before the first card, or to bring a lost key back")
     command.add_argument("file", type=Path)
     command.set_defaults(handler=import_key)
+
+
+def note_restored(args: argparse.Namespace) -> int:
+    """Give the ledger a new incarnation; the terminal must not run meanwhile."""
+    with open_office(args.config) as office:
+        print(f"ids now begin with {office.call('venue.restored')['prefix']}")
+    return 0
 
 
 def export_key(args: argparse.Namespace) -> int:

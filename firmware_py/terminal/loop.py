@@ -271,8 +271,8 @@ class Terminal:
             started = self._ledger.started()
             state, effects = step(fresh, started, now)
             durable: list[Durable] = [effect for effect in effects if isinstance(effect, DURABLE)]
-            if durable:
-                self._ledger.commit(started, durable, now, state.serial)
+            # Stored even when nothing follows from it: only a commit shows that commits work again.
+            self._ledger.commit(started, durable, now, state.serial)
         except LedgerError:
             return False
         log.info("storing works again")
@@ -392,6 +392,8 @@ class Terminal:
                 return self._leave(MemberId(_argument(command, "member", str)))
             case "members.remove" if self._is_enrolling(command.arguments.get("member")):
                 raise CommandError("a card is being enrolled for that member; hold one to the reader, or wait a minute")
+            case "venue.restored":
+                raise CommandError("stop the terminal first: 'systemctl stop fikatap'")
             case "cards.enrol":
                 return self._enrol(command, MemberId(_argument(command, "member", str)))
             case "jobs.judge":

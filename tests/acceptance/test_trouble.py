@@ -133,6 +133,7 @@ def test_ten_taps_while_the_printer_is_stopped_are_ten_check_ins_and_only_fresh_
         for number in range(5, 10):
             reader.tap(card(number))
         box.until_told(*["welcome_no_badge"] * 10)
+        box.until(lambda events: sum(each["kind"] == "LightZone" for each in events) == 10, "ten zones lit")
         assert box.status()["here"] == 10
 
         printer.go()
@@ -173,3 +174,28 @@ def test_after_a_plug_pulled_in_the_evening_the_first_tap_is_a_check_in(
         assert box.status()["unconfirmed"] == 0
         box.until_jobs("confirmed", 1)
         assert len(printer.papers) == 1
+
+
+@pytest.mark.parametrize("rig", [NetworkPrinter, SerialPrinter])
+def test_paper_that_runs_out_in_the_middle_of_a_badge_brings_one_whole_copy(
+    tmp_path: Path, reader: PrivatePcscd, pins: PinBoard, rig: type[NetworkPrinter] | type[SerialPrinter]
+) -> None:
+    # A name in pictures, so that the roll ends in the middle of a command.
+    members = MEMBERS.replace("Håkon", "ياسمين")
+    with rig() as printer, terminal(tmp_path, reader, pins, printer.connection, members) as box:
+        box.start()
+        box.until_device("reader door", "up")
+        box.until_printer_ready()
+        printer.paper_out_after(40)
+        reader.tap(card(0))
+        box.until_jobs("failed", 1)
+        assert box.status()["here"] == 1
+        printer.paper_in()
+        box.until_jobs("confirmed", 1)
+        # What a printer holds in its own buffer it prints once it has paper: a rest without a name may come before the copy.
+        *rests, copy = printer.papers
+        assert "KOPI" in " ".join(copy.texts)
+        assert len(rests) <= 1
+        assert not any("KOPI" in " ".join(rest.texts) for rest in rests)
+        assert printer.errors == ()
+        assert [notice["notice"] for notice in box.call("notices.list")] == ["badge_failed"]

@@ -307,3 +307,10 @@ def test_a_list_that_can_t_be_read_is_told(run: Any, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("id,nme,language\n")
     with pytest.raises(MembersFileError, match=r"list\.csv, line 1: 'nme' is not a column"):
         run("members", "import", str(tmp_path / "list.csv"))
+
+
+def test_a_ledger_that_came_back_from_a_copy_gives_no_id_twice(desk: Desk) -> None:
+    before = desk.ledger.prefix
+    assert desk("venue.restored") == {"prefix": desk.ledger.prefix}
+    assert desk.ledger.prefix != before
+    assert desk.ledger.prefix.startswith("t1-")

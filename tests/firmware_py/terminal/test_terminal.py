@@ -104,6 +104,45 @@ def test_when_nothing_can_be_stored_the_visitor_is_sent_to_staff_and_nobody_is_w
         assert door.call("status")["stores"]
 
 
+def test_a_verdict_costs_one_commit_and_one_sync(tmp_path: Path) -> None:
+    """Up to the light; what matching and the badge lead to is stored on its own."""
+    with simulated_disk() as disk, Door(tmp_path) as door:
+        door.gate.clear()  # matching does not answer, so nothing but the check-in is stored
+        before = stored(tmp_path, "SELECT count(*) FROM events")[0][0]
+        disk.synced.clear()
+        door.tap(1)
+        door.lights.until(lambda lights: lights.signals == (Signal.WELCOME,))
+        assert [name.rpartition("/")[2] for name in disk.synced] == ["ledger.db-wal"]
+        assert stored(tmp_path, "SELECT count(*) FROM events")[0][0] == before + 1
+
+
+def test_a_match_that_is_owed_when_the_terminal_ends_is_answered_after_its_restart(tmp_path: Path) -> None:
+    with Door(tmp_path, match_ms=60_000) as door:
+        door.tap(1)
+        door.until_answered(Signal.NOT_YET)
+        door.gate.clear()
+        door.tap(2)
+        door.until_answered(Signal.WELCOME, 2)
+    with Door(tmp_path, match_ms=60_000) as door:
+        (answer,) = door.seen.until(MatchAnswered)
+        assert answer.introduction is not None
+        door.until_jobs(JobState.CONFIRMED)
+
+
+def test_a_full_disk_is_not_called_well_before_something_was_stored_on_it(tmp_path: Path) -> None:
+    with simulated_disk() as disk, Door(tmp_path) as door:
+        disk.fault, disk.fault_at = apsw.FullError, "-wal"
+        door.tap(1)
+        door.until_answered(Signal.TELL_STAFF)
+        events = stored(tmp_path, "SELECT count(*) FROM events")[0][0]
+        assert not door.call("status")["stores"]
+        disk.fault = None
+        door.tap(2)
+        door.until_answered(Signal.WELCOME)
+        kinds = [kind for (kind,) in stored(tmp_path, f"SELECT kind FROM events WHERE seq > {events}")]
+        assert kinds[:2] == ["Started", "CardTapped"]
+
+
 def test_a_disk_that_is_full_at_the_start_closes_the_door_and_not_the_program(tmp_path: Path) -> None:
     with simulated_disk() as disk:
         door = Door(tmp_path, wait=False)
