@@ -123,6 +123,7 @@ def test_a_match_that_is_owed_when_the_terminal_ends_is_answered_after_its_resta
         door.gate.clear()
         door.tap(2)
         door.until_answered(Signal.WELCOME, 2)
+        door.stop()  # before matching may answer
     with Door(tmp_path, match_ms=60_000) as door:
         (answer,) = door.seen.until(MatchAnswered)
         assert answer.introduction is not None
