@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -161,6 +162,13 @@ class Lock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def check_user(folder: Path, owner: int, me: int) -> None:
+    """Refuse root, whose files would lock the terminal out of its own ledger, where the folder is another user's."""
+    if me == 0 and owner != 0:
+        name = next((each.pw_name for each in pwd.getpwall() if each.pw_uid == owner), f"#{owner}")
+        raise LedgerError(f"{folder} belongs to {name}; run this as that user: sudo -u '{name}' fikatap …")
 
 
 def make_file(path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +14,17 @@ import apsw
 import msgspec
 from msgspec.structs import replace
 
-from firmware_py.database import LedgerError, LedgerInUse, LedgerTooNew, Lock, make_file, open_database, open_for_reading, told
+from firmware_py.database import (
+    LedgerError,
+    LedgerInUse,
+    LedgerTooNew,
+    Lock,
+    check_user,
+    make_file,
+    open_database,
+    open_for_reading,
+    told,
+)
 from kiosk.effects import (
     BindCard,
     CloseVisit,
@@ -195,10 +204,7 @@ class Ledger(LedgerReader):
             owner = path.parent.stat().st_uid
         except OSError as error:
             raise LedgerError(f"{path.parent} can't be made: {error.strerror}") from error
-        if os.geteuid() == 0 and owner != 0:
-            # Files that root makes here would lock the terminal out of its own ledger.
-            name = pwd.getpwuid(owner).pw_name if any(each.pw_uid == owner for each in pwd.getpwall()) else f"#{owner}"
-            raise LedgerError(f"{path.parent} belongs to {name}; run this as that user: sudo -u '{name}' fikatap …")
+        check_user(path.parent, owner, os.geteuid())
         lock = Lock(path)
         try:
             make_file(path)

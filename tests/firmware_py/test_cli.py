@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_py.ledger import Ledger, LedgerError
+from firmware_py.database import LedgerError, check_user
 
 FIKATAP = Path(sys.executable).with_name("fikatap")
 
@@ -21,11 +21,11 @@ def test_a_terminal_that_shows_no_such_letters_gets_them_spelt_out(tmp_path: Pat
     assert "\\xc6gir" in done.stdout  # Ægir
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can do what is refused here")
-def test_root_does_not_lock_the_terminal_out_of_its_own_ledger(tmp_path: Path) -> None:
-    folder = tmp_path / "state"
-    folder.mkdir()
-    os.chown(folder, 1, 1)
+def test_root_does_not_lock_the_terminal_out_of_its_own_ledger() -> None:
+    folder = Path("/var/lib/fikatap")
     with pytest.raises(LedgerError, match=r"belongs to daemon; run this as that user: sudo -u 'daemon' fikatap"):
-        Ledger.open(folder / "ledger.db")
-    assert list(folder.iterdir()) == []
+        check_user(folder, owner=1, me=0)
+    with pytest.raises(LedgerError, match=r"sudo -u '#987654321'"):
+        check_user(folder, owner=987654321, me=0)
+    for owner, me in ((0, 0), (1, 1), (1, 2)):
+        check_user(folder, owner, me)
