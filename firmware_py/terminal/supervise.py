@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -122,10 +122,6 @@ class Supervisor:
     def next_ms(self) -> int | None:
         """Return when the next device is to be reopened."""
         return min((each.retry_ms for each in self.watched.values() if each.retry_ms is not None), default=None)
-
-    def healthy(self) -> Iterator[Watched]:
-        """Return the devices that are open."""
-        return (each for each in self.watched.values() if each.health is Health.UP)
 
     def stop(self, timeout_s: float) -> None:
         """Ask all lanes to end and wait for them, all together at most so long: a tune may be longer than that."""
