@@ -140,7 +140,7 @@ def jobs_list(ledger: Ledger, key: VenueKey) -> Result:  # noqa: ARG001 - ditto
             "member": job.member,
             "state": job.state.value,
             "cause": None if job.cause is None else job.cause.value,
-            "copy": job.badge.copy,
+            "copy": job.page.copy,
         }
         for job in ledger.jobs()
     ]

@@ -63,6 +63,18 @@ class DoorTable(Table, frozen=True):
     enrol_s: float = 60
 
 
+class BadgeTable(Table, frozen=True):
+    """`[badge]`: what badges look like and what they are printed on."""
+
+    template: Path | None = None
+    """The café's own order, words and logo (docs/template.md)."""
+    media: Literal["roll", "label", "mark"] = "roll"
+    length_mm: float = 0.0
+    """From one label or black mark to the next; 0 on a roll."""
+    turned: bool = False
+    """Read along the paper."""
+
+
 class MatchingTable(Table, frozen=True):
     """`[matching]`: how long an answer may take."""
 
@@ -101,6 +113,7 @@ class Config(Struct, frozen=True, kw_only=True):
     cafe: CafeTable
     zones: tuple[Zone, ...]
     door: DoorTable
+    badge: BadgeTable
     matching: MatchingTable
     ledger: LedgerTable
     control: ControlTable
@@ -128,7 +141,7 @@ LONGEST_MATCH_MS = 60_000
 LONGEST_SOCKET = 107
 """Bytes in the path of a Unix socket."""
 
-TABLES = ("cafe", "zone", "door", "matching", "ledger", "control", "reader", "printer", "lights", "sounder")
+TABLES = ("cafe", "zone", "door", "badge", "matching", "ledger", "control", "reader", "printer", "lights", "sounder")
 
 
 def load(path: Path) -> Config:
@@ -162,6 +175,7 @@ def parse(text: str) -> Config:
         cafe=cafe,
         zones=_zones(data.get("zone", [])),
         door=_table("door", data.get("door", {}), DoorTable),
+        badge=_table("badge", data.get("badge", {}), BadgeTable),
         matching=_table("matching", data.get("matching", {}), MatchingTable),
         ledger=_table("ledger", data.get("ledger", {}), LedgerTable),
         control=_table("control", data.get("control", {}), ControlTable),

@@ -214,7 +214,7 @@ class Cafe:
         queued = next((what.job for what in heard if isinstance(what, QueueBadge)), None)
         ended = next((what for what in heard if isinstance(what, SetJob) and what.state.ended), None)
         sent = next((what.size for what in heard if isinstance(what, JobSent)), 0)
-        introduction = None if queued is None else queued.badge.introduction
+        introduction = None if queued is None or queued.badge is None else queued.badge.introduction
         lit = next((what.zone for what in heard if isinstance(what, LightZone)), None)
         return Tap(
             member=member.id,

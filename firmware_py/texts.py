@@ -1,11 +1,9 @@
-"""Reads the sentences of each language from the package's data: tables of TOML, flattened with dots."""
+"""Reads the sentences of each language: gettext catalogues, which `make texts` compiles from the `.po` files beside them."""
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Iterator, Mapping
+from gettext import GNUTranslations
 from importlib.resources import files
-from typing import Any
 
 from kiosk.texts import Texts
 from kiosk.values import Language
@@ -13,15 +11,10 @@ from kiosk.values import Language
 
 def load_texts() -> Texts:
     """Return all sentences in all languages."""
-    folder = files("firmware_py") / "data" / "texts"
-    return Texts(
-        {language: dict(_flat(tomllib.loads((folder / f"{language}.toml").read_text("utf-8")))) for language in Language}
-    )
+    return Texts({language: load_catalogue(language) for language in Language})
 
 
-def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield above + key, value
+def load_catalogue(language: Language) -> GNUTranslations:
+    """Return one language's compiled catalogue."""
+    with (files("firmware_py") / "data" / "texts" / f"{language}.mo").open("rb") as file:
+        return GNUTranslations(file)

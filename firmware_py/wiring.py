@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from msgspec.structs import replace
+
+from drivers.printers.bitmap import Bitmap
+from drivers.printers.profiles import Media, PrinterProfile, profile
 from firmware_py.config import Config
+from firmware_py.template import CafeTemplate, load_logo, load_template
 from firmware_py.texts import load_texts
 from firmware_py.vocabulary import load_language_names, load_vocabulary
 from kiosk.badge import blocks
@@ -34,8 +39,19 @@ class Wiring:
 
     @cached_property
     def texts(self) -> Texts:
-        """All sentences."""
-        return load_texts()
+        """All sentences, with the café's own words in them."""
+        return load_texts().with_own(self.template.words)
+
+    @cached_property
+    def template(self) -> CafeTemplate:
+        """What the café decided about its paper."""
+        path = self.config.badge.template
+        return CafeTemplate() if path is None else load_template(path)
+
+    @cached_property
+    def logo(self) -> Bitmap | None:
+        """The café's logo."""
+        return load_logo(self.template.logo) if self.template.logo else None
 
     @cached_property
     def vocabulary(self) -> Vocabulary:
@@ -67,13 +83,17 @@ class Wiring:
             language_names=load_language_names(),
         )
 
-    def render(self, job: Job, profile: str) -> bytes:
-        """Return the job's badge as bytes for a printer of that profile."""
+    def render(self, job: Job, profile_name: str) -> bytes:
+        """Return the job's page as bytes for a printer of that profile."""
         # Fonts and pictures are loaded by the first badge, in the printer's lane.
         from drivers.printers.page import print_bytes
-        from drivers.printers.profiles import profile as find_profile
 
-        return print_bytes(blocks(job.badge, self.texts), find_profile(profile))
+        return print_bytes(blocks(job.page, self.texts, self.template.template), self.printer_profile(profile_name), self.logo)
+
+    def printer_profile(self, name: str) -> PrinterProfile:
+        """Return what is known of the printer: its profile, and what the café has put into it."""
+        badge = self.config.badge
+        return replace(profile(name), media=Media(kind=badge.media, length_mm=badge.length_mm, turned=badge.turned))
 
     def notice(self, effect: TellStaff) -> str:
         """Return a staff notice in the venue's language: what happened, and what to do."""

@@ -1,8 +1,10 @@
-"""What is on a badge, in which order and in which words."""
+"""What is on a badge or another slip of paper, in which order and in which words."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
+from typing import assert_never
 
 from msgspec import Struct
 
@@ -52,11 +54,82 @@ class Badge(Struct, frozen=True):
     """Marked as a copy: the first print may exist."""
 
 
+class SlipKind(StrEnum):
+    """The slips of paper that are no badges."""
+
+    ASK_STAFF = "ask_staff"
+    """For a card that does not work here: what to do."""
+    FOLLOW_UP = "follow_up"
+    """At the check-out: whom you met, a thank-you, a line for a note of your own."""
+    FAULT = "fault"
+    """For staff: what is wrong and what to do."""
+
+
+class SlipLine(Struct, frozen=True):
+    """One thing on a slip: whom or what, and a sentence about it."""
+
+    text: str
+    detail: str = ""
+
+
+class Slip(Struct, frozen=True):
+    """A slip in final words, in the reader's language; empty lines are left out."""
+
+    kind: SlipKind
+    language: Language
+    title: str
+    text: str = ""
+    lines: tuple[SlipLine, ...] = ()
+    after: str = ""
+    """A sentence below the lines."""
+    memo: str = ""
+    """The words before a ruled line to write on; empty for none."""
+    small: str = ""
+    """When, and by which id to ask about it."""
+    copy: bool = False
+    """Marked as a copy: the first print may exist."""
+
+
+class Field(StrEnum):
+    """A part of a badge that a café's template can put somewhere else or leave out."""
+
+    COPY = "copy"
+    LOGO = "logo"
+    NAME = "name"
+    HEADLINE = "headline"
+    TALK = "talk"
+    MEET = "meet"
+    """Whom to meet, where and why; or why nobody."""
+    START = "start"
+    ZONE = "zone"
+    UNTIL = "until"
+    LANGUAGES = "languages"
+    NUMBER = "number"
+    QR = "qr"
+
+
+NEEDED = (Field.COPY, Field.NAME, Field.ZONE)
+"""What no template can leave out: an unmarked copy, a badge of nobody, a way to nowhere."""
+
+
+class Template(Struct, frozen=True, kw_only=True):
+    """What a café decided about its paper. The words between are its own too, but live with the texts (`Texts.with_own`)."""
+
+    fields: tuple[Field, ...] = tuple(field for field in Field if field is not Field.LOGO)
+    """What is on a badge, top to bottom."""
+    slips: frozenset[SlipKind] = frozenset(SlipKind)
+    """Which other slips are printed by themselves."""
+
+
 class Role(StrEnum):
     """What a block of a badge is; the layout gives each role its size."""
 
     COPY = "copy"
+    LOGO = "logo"
+    """The café's logo; the block's text is nothing to print."""
     NAME = "name"
+    TITLE = "title"
+    """Of a slip."""
     HEADLINE = "headline"
     LABEL = "label"
     TEXT = "text"
@@ -66,6 +139,8 @@ class Role(StrEnum):
     """The words above the zone."""
     ZONE = "zone"
     SMALL = "small"
+    MEMO = "memo"
+    """Words, and a ruled line to write on."""
     QR = "qr"
 
 
@@ -77,39 +152,73 @@ class Block(Struct, frozen=True):
     symbol: Symbol | None = None
 
 
-def blocks(badge: Badge, texts: Texts) -> tuple[Block, ...]:
-    """Return what is on the badge, top to bottom, with the words between from the texts under `badge.`; no block is empty."""
+PLAIN = Template()
+"""What is printed where a café decided nothing."""
 
+
+def blocks(page: Badge | Slip, texts: Texts, template: Template = PLAIN) -> tuple[Block, ...]:
+    """Return what is on a badge or slip, top to bottom, with the words between from the texts; no block is empty."""
+    found = _slip(page, texts) if isinstance(page, Slip) else _badge(page, texts, template)
+    return tuple(block for block in found if block.text)
+
+
+def _badge(badge: Badge, texts: Texts, template: Template) -> Iterator[Block]:
+    for field in template.fields:
+        yield from _field(field, badge, texts)
+
+
+def _field(field: Field, badge: Badge, texts: Texts) -> Iterator[Block]:
     def word(key: str, **parts: str | int) -> str:
         return texts.say(badge.language, f"badge.{key}", **parts)
 
-    page: list[Block] = []
-    if badge.copy:
-        page.append(Block(Role.COPY, word("copy")))
-    page += [Block(Role.NAME, badge.first_name), Block(Role.HEADLINE, badge.headline)]
-    if badge.talk_to_me_about:
-        page.append(Block(Role.LABEL, word("talk")))
-        page += (Block(Role.TEXT, topic) for topic in badge.talk_to_me_about)
-    starter = badge.starter
-    if meet := badge.introduction:
-        starter = meet.starter
-        page += [Block(Role.LABEL, word("meet")), Block(Role.PARTNER, meet.partner)]
-        if meet.partner_zone:
-            page.append(Block(Role.TEXT, word("place", zone=meet.partner_zone)))
-        page.append(Block(Role.TEXT, meet.reason))
-    else:
-        page.append(Block(Role.TEXT, badge.notice))
-    if starter:
-        page += [Block(Role.LABEL, word("start")), Block(Role.STARTER, starter)]
-    zone = badge.zone
-    page += [
-        Block(Role.GO, word("go")),
-        Block(Role.ZONE, word("zone", name=zone.name, colour=zone.colour_word), zone.symbol),
-    ]
-    if badge.until:
-        page.append(Block(Role.SMALL, word("until", time=badge.until)))
-    page.append(Block(Role.SMALL, " · ".join(badge.languages)))
-    if badge.number:
-        page.append(Block(Role.SMALL, word("number", number=badge.number)))
-    page.append(Block(Role.QR, badge.qr))
-    return tuple(block for block in page if block.text)
+    meet, zone = badge.introduction, badge.zone
+    match field:
+        case Field.COPY:
+            if badge.copy:
+                yield Block(Role.COPY, word("copy"))
+        case Field.LOGO:
+            yield Block(Role.LOGO, field.value)
+        case Field.NAME:
+            yield Block(Role.NAME, badge.first_name)
+        case Field.HEADLINE:
+            yield Block(Role.HEADLINE, badge.headline)
+        case Field.TALK:
+            if badge.talk_to_me_about:
+                yield Block(Role.LABEL, word("talk"))
+            yield from (Block(Role.TEXT, topic) for topic in badge.talk_to_me_about)
+        case Field.MEET:
+            if meet is None:
+                yield Block(Role.TEXT, badge.notice)
+                return
+            yield from (Block(Role.LABEL, word("meet")), Block(Role.PARTNER, meet.partner))
+            if meet.partner_zone:
+                yield Block(Role.TEXT, word("place", zone=meet.partner_zone))
+            yield Block(Role.TEXT, meet.reason)
+        case Field.START:
+            starter = badge.starter if meet is None else meet.starter
+            if starter:
+                yield from (Block(Role.LABEL, word("start")), Block(Role.STARTER, starter))
+        case Field.ZONE:
+            yield Block(Role.GO, word("go"))
+            yield Block(Role.ZONE, word("zone", name=zone.name, colour=zone.colour_word), zone.symbol)
+        case Field.UNTIL:
+            if badge.until:
+                yield Block(Role.SMALL, word("until", time=badge.until))
+        case Field.LANGUAGES:
+            yield Block(Role.SMALL, " · ".join(badge.languages))
+        case Field.NUMBER:
+            if badge.number:
+                yield Block(Role.SMALL, word("number", number=badge.number))
+        case Field.QR:
+            yield Block(Role.QR, badge.qr)
+        case _:
+            assert_never(field)
+
+
+def _slip(slip: Slip, texts: Texts) -> Iterator[Block]:
+    if slip.copy:
+        yield Block(Role.COPY, texts.say(slip.language, "badge.copy"))
+    yield from (Block(Role.TITLE, slip.title), Block(Role.TEXT, slip.text))
+    for line in slip.lines:
+        yield from (Block(Role.PARTNER, line.text), Block(Role.TEXT, line.detail))
+    yield from (Block(Role.TEXT, slip.after), Block(Role.MEMO, slip.memo), Block(Role.SMALL, slip.small))

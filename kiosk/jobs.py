@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from kiosk.badge import Badge
+from kiosk.badge import Badge, Slip
 from kiosk.values import Cause, JobId, MemberId, Now, VisitId
 
 
@@ -35,13 +35,24 @@ class JobState(StrEnum):
 
 
 class Job(Struct, frozen=True):
-    """One badge on its way; `queued` is when it was ordered, `process_id` names it to the printer (32 bits)."""
+    """One badge or other slip on its way; `queued` is when it was ordered, `process_id` names it to the printer (32 bits).
+
+    A slip for whoever is there, rather than for a visitor, has an empty `visit` and `member`.
+    """
 
     id: JobId
     visit: VisitId
     member: MemberId
-    badge: Badge
+    badge: Badge | None
     queued: Now
     process_id: int
     state: JobState = JobState.QUEUED
     cause: Cause | None = None
+    slip: Slip | None = None
+
+    @property
+    def page(self) -> Badge | Slip:
+        """What is to be printed."""
+        page = self.badge or self.slip
+        assert page is not None, f"job {self.id} has nothing to print"  # noqa: S101 - made so by the door only
+        return page

@@ -135,8 +135,9 @@ def broken(spool: Spool, job_id: JobId, cause: Cause, *, told: bool, copy_id: Jo
 
 def copy_of(job: Job, copy_id: JobId, process_id: int) -> Job:
     """Return a new job for the same badge, marked as a copy; it ages from when the first was ordered."""
-    badge = replace(job.badge, copy=True)
-    return replace(job, id=copy_id, badge=badge, process_id=process_id, state=JobState.QUEUED, cause=None)
+    badge = None if job.badge is None else replace(job.badge, copy=True)
+    slip = None if job.slip is None else replace(job.slip, copy=True)
+    return replace(job, id=copy_id, badge=badge, slip=slip, process_id=process_id, state=JobState.QUEUED, cause=None)
 
 
 def expire(spool: Spool, now: Now, fresh_ms: int) -> Step:

@@ -3,25 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from kiosk.values import Language
 
 
-class Texts:
-    """A catalogue of sentences with `{named}` parts, and of numbered variants under `key.1`, `key.2` …"""
+class Catalogue(Protocol):
+    """One language's sentences by key, as `gettext.GNUTranslations` has them; an unknown key comes back as it is."""
 
-    def __init__(self, catalogues: Mapping[Language, Mapping[str, str]]) -> None:
+    def gettext(self, message: str, /) -> str:
+        """Return the sentence."""
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int, /) -> str:
+        """Return the form of the sentence for the number `n`."""
+
+
+class Texts:
+    """The catalogues of all languages, with `{named}` parts, and numbered variants under `key.1`, `key.2` …
+
+    `own` holds a café's own words for some keys; they come before the catalogues'.
+    """
+
+    def __init__(
+        self, catalogues: Mapping[Language, Catalogue], own: Mapping[Language, Mapping[str, str]] | None = None
+    ) -> None:
         self._catalogues = catalogues
+        self._own = own or {}
+
+    def with_own(self, own: Mapping[Language, Mapping[str, str]]) -> Texts:
+        """Return the same texts with a café's own words for some keys."""
+        return Texts(self._catalogues, own)
+
+    def has(self, language: Language, key: str) -> bool:
+        """Tell whether there is a sentence for the key."""
+        return self._catalogues[language].gettext(key) != key
+
+    def raw(self, language: Language, key: str) -> str:
+        """Return the sentence with its parts still in braces; a missing key raises KeyError."""
+        own = self._own.get(language, {}).get(key)
+        sentence = self._catalogues[language].gettext(key) if own is None else own
+        if sentence == key:
+            raise KeyError(key)
+        return sentence
 
     def say(self, language: Language, key: str, **parts: str | int) -> str:
         """Return the sentence `key` in `language` with its parts filled in; a missing key raises KeyError."""
-        return self._catalogues[language][key].format_map(parts)
+        return self.raw(language, key).format_map(parts)
+
+    def count(self, language: Language, key: str, number: int, **parts: str | int) -> str:
+        """Return the form of the sentence that goes with `number`, which is also its part `{number}`."""
+        sentence = self._catalogues[language].ngettext(key, key, number)
+        if sentence == key:
+            raise KeyError(key)
+        return sentence.format_map({"number": number, **parts})
 
     def variants(self, language: Language, key: str) -> int:
         """Return how many numbered variants `key` has."""
-        catalogue = self._catalogues[language]
         count = 0
-        while f"{key}.{count + 1}" in catalogue:
+        while self.has(language, f"{key}.{count + 1}"):
             count += 1
         return count
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 from msgspec import Struct
 
@@ -39,6 +40,11 @@ class Bitmap(Struct, frozen=True):
         """
         fill = self.row_bytes * 8 - self.width
         return _REAL_TIME.sub(b"\x18", b"".join((row << fill).to_bytes(self.row_bytes) for row in self.rows))
+
+    @property
+    def digest(self) -> str:
+        """A short name for exactly this picture."""
+        return sha256(b"%d:" % self.width + self.data).hexdigest()[:16]
 
     def trimmed(self) -> Bitmap:
         """Return the same picture without its white margins."""

@@ -85,6 +85,9 @@ class _Look(NamedTuple):
 _LOOKS = {
     Role.COPY: _Look(((2, 1),), True, Align.CENTRE, 0, 24),
     Role.NAME: _Look((), True, Align.CENTRE, 8, 48),
+    Role.LOGO: _Look((), False, Align.CENTRE, 0, 0),
+    Role.TITLE: _Look(((2, 2), (1, 2)), True, Align.LEFT, 8, 64),
+    Role.MEMO: _Look(((1, 1),), False, Align.LEFT, 24, 64),
     Role.HEADLINE: _Look(((2, 2), (1, 2)), True, Align.CENTRE, 14, 96),
     Role.LABEL: _Look(((1, 1),), False, Align.LEFT, 14, 64),
     Role.TEXT: _Look(((1, 1),), True, Align.LEFT, 0, 400),
@@ -117,11 +120,11 @@ _SOFT_HYPHEN = "\xad"
 _VOWELS = frozenset("aeiouyæøAEIOUYÆØ")
 
 
-def lay_out(blocks: Sequence[Block], profile: PrinterProfile) -> tuple[Item, ...]:
+def lay_out(blocks: Sequence[Block], profile: PrinterProfile, logo: Bitmap | None = None) -> tuple[Item, ...]:
     """Return the page of these blocks on this kind of printer. The page holds no character that a printer could act on."""
     items: list[Item] = []
     for block in blocks:
-        laid = list(_block(block, profile))
+        laid = list(_block(block, profile, logo))
         if laid:
             items += [Feed(_space(block.role)), *laid] if items and _space(block.role) else laid
     return tuple(items)
@@ -142,7 +145,11 @@ def _space(role: Role) -> int:
     return _QR_MARGIN if role is Role.QR else _LOOKS[role].above
 
 
-def _block(block: Block, profile: PrinterProfile) -> Iterator[Item]:
+def _block(block: Block, profile: PrinterProfile, logo: Bitmap | None) -> Iterator[Item]:
+    if block.role is Role.LOGO:
+        if logo is not None:
+            yield Picture(Role.LOGO, logo, 1, Align.CENTRE)
+        return
     if block.role is Role.QR:
         yield from _qr(block.text, profile)
         return

@@ -24,6 +24,17 @@ CODE_PAGES: Mapping[str, str] = {
 """Code pages that we use, by their names in python-escpos' data, as Python codecs; the first that covers a line is taken."""
 
 
+class Media(Struct, frozen=True, kw_only=True):
+    """What is in the printer, and which way round a badge stands on it."""
+
+    kind: Literal["roll", "label", "mark"] = "roll"
+    """Endless paper, die-cut labels, or paper with black marks on its back."""
+    length_mm: float = 0.0
+    """From the top of one label or mark to the next one's; 0 on a roll."""
+    turned: bool = False
+    """Whether a badge is read along the paper instead of across it."""
+
+
 class PrinterProfile(Struct, frozen=True, kw_only=True):
     """A kind of printer; lengths in dots unless the name says otherwise."""
 
@@ -44,6 +55,11 @@ class PrinterProfile(Struct, frozen=True, kw_only=True):
     """Rows from the head to the tear bar."""
     completion: Literal["gs_h", "gs_r", "none"] = "gs_r"
     """How it says that all before was printed (`GS ( H` fn 48) or at least processed (`GS r 1`)."""
+    media: Media = Media()
+    left_dots: int = 0
+    """How far it prints to the left of where paper begins: so many dots at the left are lost."""
+    stored_logo: str = ""
+    """Digest of the logo that is kept in the printer's own memory (`Bitmap.digest`), empty for none."""
 
 
 # Cheap printers agree on these numbers; most have no more than these.

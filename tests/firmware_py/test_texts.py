@@ -1,26 +1,18 @@
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
 from string import Formatter
-from typing import Any
 
 import pytest
 
 from firmware_py.samples import sample, samples
-from firmware_py.texts import load_texts
+from firmware_py.texts import load_catalogue, load_texts
 from kiosk.badge import blocks
 from kiosk.values import Colour, Language, Symbol
 
 
 def catalogue(language: Language) -> dict[str, str]:
-    def flat(table: dict[str, Any], above: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for key, value in table.items():
-            found |= flat(value, f"{above}{key}.") if isinstance(value, dict) else {above + key: value}
-        return found
-
-    return flat(tomllib.loads((files("firmware_py") / "data" / "texts" / f"{language}.toml").read_text("utf-8")), "")
+    found: dict[str, str] = vars(load_catalogue(language))["_catalog"]
+    return {key: sentence for key, sentence in found.items() if key}
 
 
 def parts(sentence: str) -> set[str]:
@@ -47,7 +39,7 @@ def test_colours_and_shapes_have_words(language: Language) -> None:
     assert len(set(words)) == len(Colour) + len(Symbol)
 
 
-def test_tables_are_flattened_with_dots() -> None:
+def test_a_sentence_is_found_by_its_key() -> None:
     assert load_texts().say(Language.SV, "badge.number", number=12) == "Nr 12"
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from firmware_py.texts import load_texts
 from firmware_py.vocabulary import load_language_names
+from kiosk.badge import Badge
 from kiosk.compose import compose
 from kiosk.door import DoorState, step
 from kiosk.effects import Answer, Effect
@@ -14,6 +17,7 @@ from kiosk.house import House
 from kiosk.jobs import Job
 from kiosk.signals import Signal
 from kiosk.spool import Spool
+from kiosk.texts import Texts
 from kiosk.values import (
     CardId,
     Consents,
@@ -31,6 +35,22 @@ from kiosk.values import (
     Zone,
 )
 from tests.kiosk.matching.people import TABLE, VOCABULARY, ZONES, member
+
+
+class Sentences(dict[str, str]):
+    """A catalogue out of a dictionary."""
+
+    def gettext(self, message: str, /) -> str:
+        return self.get(message, message)
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int, /) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
+
+
+def texts(sentences: Mapping[Language, Mapping[str, str]]) -> Texts:
+    """Return texts of these sentences."""
+    return Texts({language: Sentences(each) for language, each in sentences.items()})
+
 
 DOOR, BACK = "door", "back"
 TEXTS = load_texts()
@@ -138,3 +158,9 @@ def badge_job(
     """Return the job that a settled question should order."""
     badge = compose(HOUSE, visit, found, partner, signal, now)
     return Job(job_id(serial), visit.id, visit.member.id, badge, now, process_id(serial))
+
+
+def badge_of(job: Job) -> Badge:
+    """Return the job's badge, which it must have."""
+    assert job.badge is not None
+    return job.badge

@@ -3,10 +3,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from kiosk.badge import Badge, BadgeIntroduction, BadgeZone, Block, Role, blocks
-from kiosk.texts import Texts
 from kiosk.values import Language, Symbol
+from tests.kiosk.rig import texts
 
-TEXTS = Texts(
+TEXTS = texts(
     {
         Language.NB: {
             "badge.copy": "KOPI",

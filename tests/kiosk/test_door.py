@@ -59,6 +59,7 @@ from tests.kiosk.rig import (
     SOREN,
     at,
     badge_job,
+    badge_of,
     card_of,
     clock,
     effects_of,
@@ -384,8 +385,8 @@ def test_matching_that_is_silent_beyond_its_deadline_costs_the_introduction_not_
             said(Signal.NO_MATCH, SIGRID, LIBRARY),
         ),
     )
-    assert job.badge.starter
-    assert job.badge.introduction is None
+    assert badge_of(job).starter
+    assert badge_of(job).introduction is None
 
 
 def test_a_late_answer_is_ignored() -> None:
@@ -489,13 +490,13 @@ def test_who_offers_nothing_is_not_told_to_be_first_in_line() -> None:
     effects = effects_of(state, MatchAnswered(visit_id(1), None, None), at(NOON + 5))
     assert said(Signal.NO_MATCH, empty_handed, LIBRARY) in effects
     (queued,) = (effect for effect in effects if isinstance(effect, QueueBadge))
-    assert queued.job.badge.notice.startswith("Berätta för personalen vad du kan bjuda på")
+    assert badge_of(queued.job).notice.startswith("Berätta för personalen vad du kan bjuda på")
 
 
 def test_a_page_that_the_printer_says_is_incomplete_is_printed_anew_as_a_copy() -> None:
     state = play(sigrid_here(), (JobReady(job_id(2)), GREETED))
     first = state.spool.jobs[job_id(2)]
-    copy = Job(job_id(3), FIRST.id, SIGRID.id, replace(first.badge, copy=True), first.queued, 7 << 20 | 3)
+    copy = Job(job_id(3), FIRST.id, SIGRID.id, replace(badge_of(first), copy=True), first.queued, 7 << 20 | 3)
     state, effects = step(state, JobBroken(job_id(2), Cause.PAPER_OUT, told=True), at(NOON + 900))
     assert effects == (
         SetJob(job_id(2), JobState.FAILED, Cause.PAPER_OUT),
@@ -521,7 +522,7 @@ def test_a_badge_that_staff_misses_is_printed_anew_as_a_copy_that_is_fresh_from_
     state, job = uncertain()
     state = play(state, (PrinterChanged(None), at(LATER)))
     # Number 3 was put by for the copy that the breakage might have made.
-    copy = Job(job_id(4), FIRST.id, SIGRID.id, replace(job.badge, copy=True), at(LATER), 7 << 20 | 4)
+    copy = Job(job_id(4), FIRST.id, SIGRID.id, replace(badge_of(job), copy=True), at(LATER), 7 << 20 | 4)
     assert step(state, JobJudged(job, printed=False), at(LATER)) == (
         replace(state, spool=replace(state.spool, jobs={copy.id: copy}, current=copy.id), serial=4),
         (SetJob(job.id, JobState.FAILED, Cause.LOST), QueueBadge(copy), CheckPrinter(copy)),

@@ -137,7 +137,7 @@ class Book:
             case QueueBadge(job):
                 self._take_id(job.id)
                 assert job.state in ALLOWED[None]
-                self.unmarked[job.visit] += not job.badge.copy
+                self.unmarked[job.visit] += not job.page.copy
                 assert self.unmarked[job.visit] <= 1, "a badge was printed twice unmarked"
                 self.jobs[job.id] = job
             case SetJob(job_id, state, cause):

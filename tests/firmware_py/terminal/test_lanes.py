@@ -20,6 +20,7 @@ from kiosk.jobs import Job
 from kiosk.signals import Signal
 from kiosk.values import JobId, MemberId, Now, VisitId
 from tests.firmware_py.terminal.rig import PATIENCE_S, Reports, lights_lane, reader_lane, say
+from tests.kiosk.rig import badge_of
 
 CARD = PresentedCard(uid=bytes.fromhex("04112233445566"))
 
@@ -105,7 +106,7 @@ def test_a_badge_that_cannot_be_made_is_given_up_and_the_printer_goes_on(
 ) -> None:
     def render(job: Job, profile: str) -> bytes:
         if job.id == "broken":
-            raise ValueError(f"{job.badge.first_name} on {profile}")
+            raise ValueError(f"{badge_of(job).first_name} on {profile}")
         return b"\x1b@whole\n\x1dVB\x00"
 
     lane = Lane("printer", lambda: FakePrinter(FakePrinter.Settings(name=name)), PrinterServant(render), reports.post)

@@ -295,7 +295,7 @@ def test_staff_says_that_an_unknown_badge_is_missing_and_a_copy_comes(tmp_path: 
         door.call("jobs.judge", job=job, printed=False)
         assert door.until_jobs(JobState.FAILED)[0].job == job
         copy = door.until_jobs(JobState.CONFIRMED)[0].job
-        assert [(each.id, each.badge.copy) for each in door.queued()] == [(job, False), (copy, True)]
+        assert [(each.id, each.page.copy) for each in door.queued()] == [(job, False), (copy, True)]
 
 
 def test_a_badge_that_the_paper_ended_in_is_printed_anew_and_marked_as_a_copy(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_badge_that_the_paper_ended_in_is_printed_anew_and_marked_as_a_copy(tm
         door.seen.on = lambda _: None
         door.printer.paper_in()
         copy = door.until_jobs(JobState.CONFIRMED)[0]
-        assert [(job.id, job.badge.copy) for job in door.queued()] == [(failed.job, False), (copy.job, True)]
+        assert [(job.id, job.page.copy) for job in door.queued()] == [(failed.job, False), (copy.job, True)]
         assert (len(door.printer.papers), len(door.printer.scraps)) == (1, 1)
 
 

@@ -232,7 +232,7 @@ REASON_KEYS: dict[str, set[str]] = {
 
 @pytest.mark.parametrize("language", Language)
 def test_all_languages_have_the_same_sentences_with_the_same_parts(language: Language) -> None:
-    catalogue = TEXTS._catalogues[language]
+    catalogue = vars(TEXTS._catalogues[language])["_catalog"]
     parts = {
         key: {name for _, name, _, _ in Formatter().parse(text) if name}
         for key, text in catalogue.items()
