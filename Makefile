@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade
 
-.PHONY: help demo test check bench venv texts lock format clean
+.PHONY: help demo test check bench soak venv texts lock format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -46,6 +46,9 @@ bench: $(VENV)/all.stamp  ## print the figures as one JSON object
 format: $(VENV)/all.stamp  ## put the code into the house's format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+soak: $(VENV)/all.stamp  ## faults, simulation, fuzzing and endurance for 45 minutes; ARGS=5 for five
+	@$(BIN)/python -m tests.soak $(or $(ARGS),45)
 
 texts:  ## compile the sentences (firmware_py/data/texts/*.po); needs Debian's gettext
 	for po in firmware_py/data/texts/*.po; do msgfmt --check --no-hash --output-file "$${po%.po}.mo" "$$po" || exit 1; done

@@ -132,10 +132,11 @@ def notices_resolve(ledger: Ledger, key: VenueKey, *, notice: int) -> Result:  #
 
 
 def jobs_list(ledger: Ledger, key: VenueKey) -> Result:  # noqa: ARG001 - ditto
-    """Return the badge jobs that are under way, asked about, or of people who are here; no words of a badge."""
+    """Return the jobs that are under way, asked about, or of people who are here; no words of a badge or slip."""
     return [
         {
             "job": job.id,
+            "what": "badge" if job.kind is None else job.kind.value,
             "visit": job.visit,
             "member": job.member,
             "state": job.state.value,

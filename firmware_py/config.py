@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable
 from difflib import get_close_matches
 from enum import Enum
@@ -15,10 +14,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from drivers.errors import ConfigError
 from drivers.printers.profiles import profile
 from drivers.registry import driver
+from firmware_py.toml_lines import LONGEST_FILE, read_toml
 from kiosk.values import Colour, Language, Symbol, Zone, ZoneId
 
 
@@ -35,8 +36,8 @@ class CafeTable(Table, frozen=True):
     timezone: str = "Europe/Stockholm"
     closes: str = "04:00"
     """HH:MM in the venue's time zone, when visits end."""
-    badge_url: str = "fikatap:v/"
-    """What a badge's QR code holds before the visit's id."""
+    badge_url: str = ""
+    """What the link in a badge's QR code holds before the visit's id; empty for no link (docs/qr.md)."""
     trust_clock: bool = False
     """Believe the wall clock without waiting for it to be synchronised (a machine with a clock battery)."""
 
@@ -67,7 +68,7 @@ class BadgeTable(Table, frozen=True):
     """`[badge]`: what badges look like and what they are printed on."""
 
     template: Path | None = None
-    """The café's own order, words and logo (docs/template.md)."""
+    """The café's own order, words and logo (docs/template.md); a relative path counts from the configuration's folder."""
     media: Literal["roll", "label", "mark"] = "roll"
     length_mm: float = 0.0
     """From one label or black mark to the next; 0 on a roll."""
@@ -87,6 +88,10 @@ class LedgerTable(Table, frozen=True):
     path: Path = Path("/var/lib/fikatap/ledger.db")
     terminal: str = "t1"
     """This box's name: part of every id."""
+    second: Path | None = None
+    """A folder on a second medium, for copies (docs/ledger.md); it must be there, and is never made."""
+    keep_events_days: int = 400
+    """How long events and ended visits are kept."""
 
 
 class ControlTable(Table, frozen=True):
@@ -138,6 +143,12 @@ T = TypeVar("T", bound=Struct)
 
 LONGEST_S = 7 * 24 * 3600
 LONGEST_MATCH_MS = 60_000
+FEWEST_DAYS, MOST_DAYS = 190, 3_660
+"""People count as introduced for six months, so that long events are needed."""
+SHORTEST_MM, LONGEST_MM = 30, 300
+"""From one label or black mark to the next."""
+LONGEST_ERROR = 1_500
+"""Characters of what is wrong with a configuration; some sentences list all printers that there are."""
 LONGEST_SOCKET = 107
 """Bytes in the path of a Unix socket."""
 
@@ -147,24 +158,31 @@ TABLES = ("cafe", "zone", "door", "badge", "matching", "ledger", "control", "rea
 def load(path: Path) -> Config:
     """Read and check the configuration; raise `ConfigError` with one line that says file, place, value and remedy."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(LONGEST_FILE + 1)
+        text = data.decode()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}; name the file with --config") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: byte {error.start} is not UTF-8") from error
+    if len(data) > LONGEST_FILE:
+        raise ConfigError(f"{path}: is longer than {LONGEST_FILE} bytes, which is no configuration; see systemd/terminal.toml")
     try:
-        return parse(text)
+        config = parse(text)
     except ConfigError as error:
-        # One line, whatever is in the file.
-        raise ConfigError(f"{path}: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path}: {_one_line(str(error))}") from error
+    template = config.badge.template
+    return config if template is None else replace(config, badge=replace(config.badge, template=path.parent / template))
 
 
 def parse(text: str) -> Config:
     """Check a configuration's text; raise `ConfigError`."""
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = read_toml(text)
+    except ValueError as error:
         raise ConfigError(f"not TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError("its tables or lists are nested too deeply") from error
     _known("the file", data, TABLES)
     cafe = _table("cafe", data.get("cafe", {}), CafeTable)
     _check_cafe(cafe)
@@ -192,14 +210,27 @@ def parse(text: str) -> Config:
     return config
 
 
+def _one_line(text: str) -> str:
+    """Return a sentence on one line that can be printed, whatever of a file is in it, and not at any length."""
+    plain = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return plain if len(plain) <= LONGEST_ERROR else f"{plain[: LONGEST_ERROR - 1]}…"
+
+
 def _known(place: str, data: dict[str, Any], known: tuple[str, ...]) -> None:
     """Complain of the first key that is not known, and name the one that was probably meant."""
     for key in data:
         if key not in known:
-            raise ConfigError(f"{place} has no '{key}'; it has {', '.join(known)}{_meant(key, known)}")
+            raise ConfigError(f"{place} has no {short(key)}; it has {', '.join(known)}{meant(key, known)}")
 
 
-def _meant(word: str, known: Iterable[str]) -> str:
+def short(value: object) -> str:
+    """Return a value for a sentence: visible, in one line, and not all of a long one."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that asks for the known word that was probably meant; nothing when none is close."""
     close = get_close_matches(word, list(known), 1)
     return f"; did you mean '{close[0]}'?" if close else ""
 
@@ -207,7 +238,7 @@ def _meant(word: str, known: Iterable[str]) -> str:
 def _table(place: str, data: Any, kind: type[T]) -> T:
     """Convert one table; raise `ConfigError` with the table's name, the key, the value and what would be right."""
     if not isinstance(data, dict):
-        raise ConfigError(f"[{place}] is a table, not {data!r}")
+        raise ConfigError(f"[{place}] is a table, not {short(data)}")
     _known(f"[{place}]", data, kind.__struct_fields__)
     try:
         return msgspec.convert(data, kind, dec_hook=_decode)
@@ -217,24 +248,25 @@ def _table(place: str, data: Any, kind: type[T]) -> T:
         if missing and not path:
             raise ConfigError(f"[{place}] needs {missing[1]} = …") from error
         key = path.rstrip("`").partition(".")[0].partition("[")[0]
-        value = f" {key} = {data[key]!r}" if key in data else ""
+        value = f" {key} = {short(data[key])}" if key in data else ""
         raise ConfigError(f"[{place}]{value}: {message}{_choices(kind, key)}") from error
 
 
 def _choices(kind: type[Struct], key: str) -> str:
     """Return which words a setting may have, when these are few."""
     asked = next((field.type for field in msgspec.structs.fields(kind) if field.name == key), None)
-    if isinstance(asked, type) and issubclass(asked, Enum):
-        return f"; choose one of {', '.join(each.value for each in asked)}"
-    if get_origin(asked) is Literal:
-        return f"; choose one of {', '.join(map(str, get_args(asked)))}"
+    for each in (asked, *get_args(asked)):
+        if isinstance(each, type) and issubclass(each, Enum):
+            return f"; choose one of {', '.join(word.value for word in each)}"
+        if get_origin(each) is Literal:
+            return f"; choose one of {', '.join(map(str, get_args(each)))}"
     return ""
 
 
 def _decode(kind: type[Any], value: Any) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise ValueError(f"write a text in quotes, not {value!r}")
+    raise ValueError(f"write a text in quotes, not {short(value)}")
 
 
 def _zones(data: Any) -> tuple[Zone, ...]:
@@ -258,7 +290,7 @@ def _zones(data: Any) -> tuple[Zone, ...]:
 def _chosen(port: str, place: str, data: Any) -> Chosen:
     """Choose a driver by name and read its settings."""
     if not isinstance(data, dict):
-        raise ConfigError(f"[{place}] is a table, not {data!r}")
+        raise ConfigError(f"[{place}] is a table, not {short(data)}")
     settings = dict(data)
     name = settings.pop("driver", None)
     if not isinstance(name, str):
@@ -286,12 +318,26 @@ def _check_numbers(config: Config) -> None:
     deadline_ms = config.matching.deadline_ms
     if not 0 < deadline_ms <= LONGEST_MATCH_MS:
         raise ConfigError(f"[matching] deadline_ms = {deadline_ms} must be 1 to {LONGEST_MATCH_MS} milliseconds")
+    days = config.ledger.keep_events_days
+    if not FEWEST_DAYS <= days <= MOST_DAYS:
+        raise ConfigError(f"[ledger] keep_events_days = {days} must be {FEWEST_DAYS} to {MOST_DAYS} days")
+    media, length_mm = config.badge.media, config.badge.length_mm
+    if media == "roll" and length_mm != 0:
+        raise ConfigError(f'[badge] length_mm = {length_mm:g} is for media = "label" or "mark"; a roll has no length')
+    if media != "roll" and not SHORTEST_MM <= length_mm <= LONGEST_MM:
+        raise ConfigError(
+            f"[badge] length_mm = {length_mm:g} must be {SHORTEST_MM} to {LONGEST_MM} millimetres where media = '{media}': "
+            f"from the top of one {media} to the top of the next"
+        )
 
 
 def _check_names(config: Config) -> None:
     terminal = config.ledger.terminal
     if not re.fullmatch(r"[a-z0-9-]{1,16}", terminal):
         raise ConfigError(f"[ledger] terminal = '{terminal}' must be 1 to 16 of a to z, 0 to 9 and '-': it is part of every id")
+    second = config.ledger.second
+    if second is not None and not second.is_absolute():
+        raise ConfigError(f"[ledger] second = '{second}' must be a whole path, like '/media/fikatap/copies'")
     socket = config.control.socket
     if len(os.fsencode(socket)) > LONGEST_SOCKET:
         raise ConfigError(f"[control] socket = '{socket}' is longer than {LONGEST_SOCKET} bytes; choose a shorter path")
@@ -310,7 +356,7 @@ def _check_devices(config: Config) -> None:
     for name in config.lights.settings.zones or ():
         if name not in zones:
             raise ConfigError(
-                f"[lights] zones has '{name}', which is no [[zone]]; those are {', '.join(zones)}{_meant(name, zones)}"
+                f"[lights] zones has '{name}', which is no [[zone]]; those are {', '.join(zones)}{meant(name, zones)}"
             )
     if config.lights.driver == "gpio" and config.sounder is not None and config.sounder.driver == "gpio":
         pin = config.sounder.settings.pin

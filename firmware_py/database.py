@@ -114,12 +114,26 @@ STEPS: tuple[str, ...] = (
 
     INSERT INTO terminal (only, incarnation) VALUES (1, new_incarnation());
     """,
+    """
+    ALTER TABLE visits ADD COLUMN met TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE terminal ADD COLUMN introductions INTEGER NOT NULL DEFAULT 0;
+    UPDATE terminal SET introductions = (SELECT count(*) FROM introductions);
+    """,
+    """
+    ALTER TABLE terminal ADD COLUMN changes INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE terminal ADD COLUMN erased INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE notices ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+    """,
 )
 """What each version adds to the one before; never changed once released, only added to."""
 
 
 class LedgerError(FikatapError):
     """The ledger can't be opened, read or written; nothing of what was asked was stored."""
+
+
+class LedgerDamaged(LedgerError):
+    """What is in the ledger's file is not what was written there."""
 
 
 class LedgerInUse(LedgerError):
@@ -162,6 +176,17 @@ class Lock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def take(path: Path) -> Lock:
+    """Make the ledger's folder where there is none, and take the ledger's lock; raise `LedgerInUse` or `LedgerError`."""
+    try:
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        owner = path.parent.stat().st_uid
+    except OSError as error:
+        raise LedgerError(f"{path.parent} can't be made: {error.strerror}") from error
+    check_user(path.parent, owner, os.geteuid())
+    return Lock(path)
 
 
 def check_user(folder: Path, owner: int, me: int) -> None:
@@ -240,6 +265,9 @@ def migrate(connection: apsw.Connection, path: Path, steps: Sequence[str] = STEP
     with connection:
         for step in steps[found:]:
             connection.execute(step)
+        if not empty:
+            # A gap in the changes: a copy made before must not be brought on by what is written after.
+            connection.execute("UPDATE terminal SET changes = changes + 1")
         connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", len(steps))
     connection.create_scalar_function("new_incarnation", None, 0)
@@ -281,4 +309,5 @@ def told(path: Path, error: apsw.Error) -> LedgerError:
             said = "can't be read or written: the disk or memory card fails; look at its space and its health"
         case _:
             said = "does not take this"
-    return LedgerError(f"{path} {said} ({error})")
+    damaged = isinstance(error, apsw.NotADBError | apsw.CorruptError)
+    return (LedgerDamaged if damaged else LedgerError)(f"{path} {said} ({error})")

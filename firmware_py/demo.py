@@ -211,9 +211,10 @@ class Cafe:
 
     def _tap(self, member: Member, heard: list[Event | Effect]) -> Tap:
         answers = [what for what in heard if isinstance(what, Answer)]
-        queued = next((what.job for what in heard if isinstance(what, QueueBadge)), None)
-        ended = next((what for what in heard if isinstance(what, SetJob) and what.state.ended), None)
-        sent = next((what.size for what in heard if isinstance(what, JobSent)), 0)
+        queued = next((what.job for what in heard if isinstance(what, QueueBadge) and what.job.badge is not None), None)
+        job = None if queued is None else queued.id
+        ended = next((what for what in heard if isinstance(what, SetJob) and what.job == job and what.state.ended), None)
+        sent = next((what.size for what in heard if isinstance(what, JobSent) and what.job == job), 0)
         introduction = None if queued is None or queued.badge is None else queued.badge.introduction
         lit = next((what.zone for what in heard if isinstance(what, LightZone)), None)
         return Tap(
@@ -225,7 +226,7 @@ class Cafe:
             reason="" if introduction is None else introduction.reason,
             zone=lit,
             bytes=sent,
-            job=None if queued is None else queued.id,
+            job=job,
             job_state=None if queued is None else (ended.state.value if ended is not None else JobState.QUEUED.value),
         )
 

@@ -21,8 +21,22 @@ def write_whole(path: Path, data: bytes, mode: int = 0o600) -> None:
 def put_in_place(part: Path, path: Path) -> None:
     """Rename a finished and synced file to its own name, and sync the folder, so that the name too survives."""
     part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_folder(path.parent)
+
+
+def sync_file(path: Path) -> None:
+    """See that what was written to a file survives a power cut; raise OSError."""
+    _sync(path, os.O_RDONLY)
+
+
+def sync_folder(folder: Path) -> None:
+    """See that the names in a folder survive a power cut; raise OSError."""
+    _sync(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

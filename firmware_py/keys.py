@@ -7,7 +7,6 @@ card is known any more, so it can be exported, and recovery needs it.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -15,6 +14,7 @@ import unicodedata
 from pathlib import Path
 
 from drivers.errors import FikatapError
+from firmware_py.config import short
 from firmware_py.files import write_whole
 from firmware_py.ledger import Ledger
 from kiosk.values import CardId
@@ -129,12 +129,12 @@ def _parse(text: str, where: str) -> bytes:
     letters = fields.get("key", "").replace(" ", "").upper()
     try:
         secret = base64.b32decode(letters + "=" * (-len(letters) % 8))
-    except binascii.Error:
+    except ValueError:
         raise VenueKeyError(f"{where} is damaged: 'key: ' is followed by 52 characters of A to Z and 2 to 7") from None
     if len(secret) != KEY_BYTES:
         raise VenueKeyError(f"{where} is damaged: its key has {len(secret)} bytes instead of {KEY_BYTES}")
     if fields.get("id") != key_id(secret):
-        raise VenueKeyError(f"{where} is damaged: its key and its id '{fields.get('id', '')}' don't belong together")
+        raise VenueKeyError(f"{where} is damaged: its key and its id {short(fields.get('id', ''))} don't belong together")
     return secret
 
 

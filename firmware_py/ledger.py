@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, assert_never
+from typing import Any, NamedTuple, TypeVar, assert_never
 
 import apsw
 import msgspec
 from msgspec.structs import replace
 
 from firmware_py.database import (
+    LedgerDamaged,
     LedgerError,
     LedgerInUse,
     LedgerTooNew,
     Lock,
-    check_user,
     make_file,
     open_database,
     open_for_reading,
+    take,
     told,
 )
+from firmware_py.journal import Change
 from kiosk.effects import (
     BindCard,
     CloseVisit,
     ConfirmVisit,
     Durable,
+    NoteMet,
+    Notice,
     OpenVisit,
     QueueBadge,
     SetJob,
@@ -38,19 +41,37 @@ from kiosk.effects import (
 )
 from kiosk.events import Event, Started
 from kiosk.jobs import Job, JobState
-from kiosk.values import CardId, Cause, JobId, Member, MemberId, Now, Visit, VisitId, WallTime, ZoneId
+from kiosk.values import CardId, Cause, JobId, Member, MemberId, Met, Now, Visit, VisitId, WallTime, ZoneId
 
-__all__ = ["BoundCard", "Ledger", "LedgerError", "LedgerInUse", "LedgerReader", "LedgerTooNew", "OpenNotice", "Put", "Record"]
+__all__ = [
+    "BoundCard",
+    "Ledger",
+    "LedgerDamaged",
+    "LedgerError",
+    "LedgerInUse",
+    "LedgerReader",
+    "LedgerTooNew",
+    "OpenNotice",
+    "Put",
+    "Record",
+]
 
 TIDY_PAGES = 200
 """`tidy` moves the journal into the file from this many pages on."""
 OVERDUE_PAGES = 2_000
 """A commit does it by itself from this many pages on, should nobody tidy up."""
-MET_MS = 183 * 24 * 3600 * 1000
+DAY_MS = 24 * 3600 * 1000
+MET_MS = 183 * DAY_MS
 """How long people count as introduced to each other: six months."""
+SLICE = 200
+"""How many rows `forget` looks at in one go: some 1 ms here."""
+CLOCK_STEP_MS = 1_000
+"""A wall clock that moved by more than this within a boot was put right."""
 
+T = TypeVar("T")
 _MEMBER = msgspec.json.Decoder(Member)
 _JOB = msgspec.json.Decoder(Job)
+_MET = msgspec.json.Decoder(tuple[Met, ...])
 _encode = msgspec.json.Encoder().encode
 
 
@@ -63,14 +84,17 @@ class TapPath(StrEnum):
         FROM members WHERE id = (SELECT member FROM cards WHERE card = ?1)"""
     MEMBER = "SELECT profile, visits, approached FROM members WHERE id = ?"
     ADD_EVENT = "INSERT INTO events (seq, kind, boot_id, boot_ms, utc_ms, fact) VALUES (?, ?, ?, ?, ?, ?)"
-    ADD_CLOCK = "INSERT OR IGNORE INTO clocks (boot_id, offset_ms) VALUES (?, ?)"
-    SET_SERIAL = "UPDATE terminal SET serial = ?, number = ? WHERE only = 1"
+    SET_CLOCK = """
+        INSERT INTO clocks (boot_id, offset_ms) VALUES (?, ?)
+        ON CONFLICT (boot_id) DO UPDATE SET offset_ms = excluded.offset_ms"""
+    COUNT_CHANGE = "UPDATE terminal SET changes = ? WHERE only = 1"
+    SET_COUNTERS = "UPDATE terminal SET serial = ?, number = ?, introductions = ? WHERE only = 1"
     OPEN_VISIT = """
         INSERT INTO visits (id, member, number, opened_seq, boot_id, boot_ms, utc_ms, local_day, local_minute,
                             rate, confirmed, owed, zone, approached, introduced)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)"""
     COUNT_VISIT = "UPDATE members SET visits = visits + 1 WHERE id = ?"
-    CLOSE_VISIT = "UPDATE visits SET closed_seq = ?, why = ?, owed = 0 WHERE id = ?"
+    CLOSE_VISIT = "UPDATE visits SET closed_seq = ?, why = ?, owed = 0, met = '[]' WHERE id = ?"
     CONFIRM_VISIT = "UPDATE visits SET confirmed = ? WHERE id = ?"
     SETTLE_MATCH = "UPDATE visits SET owed = 0, zone = ?, introduced = introduced + ? WHERE id = ?"
     COUNT_APPROACH = "UPDATE visits SET approached = approached + 1 WHERE id = ?"
@@ -83,19 +107,24 @@ class TapPath(StrEnum):
         UNION ALL
         SELECT member FROM introductions WHERE partner = ?1 AND seq > coalesce(
           (SELECT max(seq) FROM introductions WHERE partner = ?1 AND utc_ms < (SELECT utc_ms FROM late)), 0)"""
-    ADD_JOB = "INSERT INTO jobs (id, visit, state, cause, badge) VALUES (?, ?, ?, ?, ?)"
+    NOTE_MET = "UPDATE visits SET met = ? WHERE id = ?"
+    ADD_JOB = """
+        INSERT INTO jobs (id, visit, state, cause, badge) VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT (id) DO UPDATE SET badge = excluded.badge"""
     SET_JOB = "UPDATE jobs SET state = ?, cause = ? WHERE id = ?"
     # A badge's words are kept while its visit is open or its job is not done with; then they are nobody's business any more.
+    # Those of another slip (whose job has no badge), or for somebody removed, are kept until it ends: nobody asks about it.
     FORGET_BADGE = """
         UPDATE jobs SET badge = NULL WHERE id = ? AND badge IS NOT NULL
-          AND (state IN ('confirmed', 'failed', 'expired') OR cause = 'cannot_tell')
-          AND (SELECT closed_seq FROM visits WHERE visits.id = jobs.visit) IS NOT NULL"""
+          AND (badge ->> 'badge' IS NULL OR badge ->> 'member' = ''
+               OR (state IN ('confirmed', 'failed', 'expired') OR cause = 'cannot_tell')
+                  AND (SELECT closed_seq FROM visits WHERE visits.id = jobs.visit) IS NOT NULL)"""
     FORGET_BADGES = """
         UPDATE jobs SET badge = NULL WHERE visit = ? AND badge IS NOT NULL
           AND (state IN ('confirmed', 'failed', 'expired') OR cause = 'cannot_tell')"""
     # What is not about a badge is open once, however often it happens: a hundred unknown cards must not hide a lost badge.
     ADD_NOTICE = """
-        INSERT INTO notices (seq, notice, job, cause) SELECT ?1, ?2, ?3, ?4
+        INSERT INTO notices (seq, notice, job, cause, detail) SELECT ?1, ?2, ?3, ?4, ?5
         WHERE ?3 IS NOT NULL OR NOT EXISTS (SELECT 1 FROM notices WHERE job IS NULL AND resolved IS NULL AND notice = ?2)"""
     SETTLE_NOTICES = "UPDATE notices SET resolved = ? WHERE job = ? AND resolved IS NULL"
     BIND_CARD = """
@@ -137,6 +166,7 @@ class OpenNotice(NamedTuple):
     notice: str
     job: JobId | None
     cause: str | None
+    detail: str = ""
 
 
 class LedgerReader:
@@ -149,7 +179,7 @@ class LedgerReader:
     def member(self, member: MemberId) -> Member | None:
         """Return a member's profile."""
         row = self._row(TapPath.MEMBER, member)
-        return None if row is None else _MEMBER.decode(row[0])
+        return None if row is None else _decode(_MEMBER, row[0])
 
     def rate(self, member: MemberId) -> int:
         """Return how often others were sent to this member per visit, over the lifetime, times 1000."""
@@ -165,20 +195,25 @@ class LedgerReader:
         return frozenset(MemberId(row[0]) for row in self._rows(TapPath.MET, member, MET_MS))
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection; nothing is lost where that fails."""
+        with suppress(apsw.Error):
+            self._connection.close()
 
     def _row(self, sql: str, *values: Any) -> Any:
         try:
             return self._connection.execute(sql, values).fetchone()
         except apsw.Error as error:
             raise told(self.path, error) from error
+        except UnicodeDecodeError as error:
+            raise LedgerDamaged(f"{self.path} is damaged; restore a copy ({error})") from error
 
     def _rows(self, sql: str, *values: Any) -> list[Any]:
         try:
             return self._connection.execute(sql, values).fetchall()
         except apsw.Error as error:
             raise told(self.path, error) from error
+        except UnicodeDecodeError as error:
+            raise LedgerDamaged(f"{self.path} is damaged; restore a copy ({error})") from error
 
 
 class Ledger(LedgerReader):
@@ -188,10 +223,17 @@ class Ledger(LedgerReader):
     """
 
     def __init__(self, path: Path, terminal: str, lock: Lock) -> None:
-        super().__init__(path, open_database(path, new_incarnation=_new_incarnation()))
+        super().__init__(path, open_database(path, new_incarnation=fresh_incarnation()))
         self._terminal = terminal
         self._lock = lock
-        self._read_state()
+        self._hand_on: Callable[[Change], None] | None = None
+        self._forgetting: Iterator[None] | None = None
+        self._forgotten: tuple[int, int] | None = None
+        try:
+            self._read_state()
+        except BaseException:
+            self._close_file()  # opening is tried again and again
+            raise
 
     @classmethod
     def open(cls, path: Path, terminal: str = "t1") -> Ledger:
@@ -199,13 +241,7 @@ class Ledger(LedgerReader):
 
         Raise `LedgerInUse` when another program has it, `LedgerTooNew` when a newer version wrote it, `LedgerError` otherwise.
         """
-        try:
-            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            owner = path.parent.stat().st_uid
-        except OSError as error:
-            raise LedgerError(f"{path.parent} can't be made: {error.strerror}") from error
-        check_user(path.parent, owner, os.geteuid())
-        lock = Lock(path)
+        lock = take(path)
         try:
             make_file(path)
             return cls(path, terminal, lock)
@@ -216,12 +252,16 @@ class Ledger(LedgerReader):
     def _read_state(self) -> None:
         self._connection.set_wal_hook(self._grew)
         self._pages = 0
-        incarnation, self._serial, self._number, self.key_id = self._row(
-            "SELECT incarnation, serial, number, key_id FROM terminal"
+        self._incarnation, self._serial, self._number, self._introductions, self._changes, self.key_id = self._row(
+            "SELECT incarnation, serial, number, introductions, changes, key_id FROM terminal"
         )
-        self.prefix = f"{self._terminal}-{incarnation}"
+        self.prefix = f"{self._terminal}-{self._incarnation}"
         self.last_seq: int = self._row("SELECT coalesce(max(seq), 0) FROM events")[0]
-        self._clock_of = ""
+        self._clock = ("", 0)
+
+    def hand_on(self, to: Callable[[Change], None]) -> None:
+        """Call `to` with each change that was stored from now on, before the method that stored it returns."""
+        self._hand_on = to
 
     def close(self) -> None:
         """Close the ledger and let its lock go."""
@@ -244,7 +284,7 @@ class Ledger(LedgerReader):
         except OSError as error:
             # Made anew it would be empty, and nobody would notice what is lost.
             raise LedgerError(f"{self.path} is gone; bring it back, or restore a copy ({error.strerror})") from error
-        self._connection = open_database(self.path, new_incarnation=_new_incarnation())
+        self._connection = open_database(self.path, new_incarnation=fresh_incarnation())
         self._read_state()
 
     def reader(self) -> LedgerReader:
@@ -267,6 +307,7 @@ class Ledger(LedgerReader):
             serial=self._serial,
             number=self._number,
             starts=self._row("SELECT starts FROM terminal")[0],
+            introductions=self._introductions,
         )
 
     def commit(self, event: Event, effects: Sequence[Durable], now: Now, serial: int) -> int:
@@ -274,23 +315,28 @@ class Ledger(LedgerReader):
 
         `serial` is the last number that was given to a visit or a job. Raise `LedgerError` when nothing was stored.
         """
-        seq, number, wall = self.last_seq + 1, self._number, now.wall
+        seq, wall = self.last_seq + 1, now.wall
+        number, introductions = self._number, self._introductions
         utc_ms = None if wall is None else wall.utc_ms
         fact = _encode(event.fact()).decode()
-        with self._transaction():
+        with self._transaction(utc_ms):
             run = self._connection.execute
             run(TapPath.ADD_EVENT, (seq, type(event).__name__, now.boot_id, now.boot_ms, utc_ms, fact))
-            if utc_ms is not None and self._clock_of != now.boot_id:
-                run(TapPath.ADD_CLOCK, (now.boot_id, utc_ms - now.boot_ms))
+            clock = self._clock if utc_ms is None else (now.boot_id, utc_ms - now.boot_ms)
+            if clock[0] != self._clock[0] or abs(clock[1] - self._clock[1]) > CLOCK_STEP_MS:
+                run(TapPath.SET_CLOCK, clock)
+            else:
+                clock = self._clock
             for effect in effects:
                 if isinstance(effect, OpenVisit):
                     number = effect.visit.number
+                elif isinstance(effect, SettleMatch) and effect.partner is not None:
+                    introductions += 1
                 self._store(effect, seq, utc_ms)
-            if serial != self._serial or number != self._number:
-                run(TapPath.SET_SERIAL, (serial, number))
-        self.last_seq, self._serial, self._number = seq, serial, number
-        if utc_ms is not None:
-            self._clock_of = now.boot_id
+            if (serial, number, introductions) != (self._serial, self._number, self._introductions):
+                run(TapPath.SET_COUNTERS, (serial, number, introductions))
+        self.last_seq, self._serial, self._number, self._introductions = seq, serial, number, introductions
+        self._clock = clock
         return seq
 
     def _store(self, effect: Durable, seq: int, utc_ms: int | None) -> None:
@@ -314,6 +360,8 @@ class Ledger(LedgerReader):
                     run(TapPath.COUNT_APPROACH, (found.partner,))
                     run(TapPath.COUNT_APPROACH_EVER, (partner,))
                     run(TapPath.ADD_INTRODUCTION, (member, partner, seq, utc_ms, visit))
+            case NoteMet(visit, met):
+                run(TapPath.NOTE_MET, (_encode(met).decode(), visit))
             case QueueBadge(job):
                 run(TapPath.ADD_JOB, (job.id, job.visit, job.state.value, _word(job.cause), _encode(job).decode()))
             case SetJob(job, state, cause):
@@ -321,20 +369,26 @@ class Ledger(LedgerReader):
                 if state.ended:
                     run(TapPath.FORGET_BADGE, (job,))
                     run(TapPath.SETTLE_NOTICES, (seq, job))
-            case TellStaff(notice, job, cause):
-                run(TapPath.ADD_NOTICE, (seq, notice.value, job, _word(cause)))
+            case TellStaff(notice, job, cause, detail):
+                run(TapPath.ADD_NOTICE, (seq, notice.value, job, _word(cause), detail))
             case BindCard(card, member):
                 run(TapPath.BIND_CARD, (card, member))
             case _:
                 assert_never(effect)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """Store all or nothing; an error of the database becomes a `LedgerError`."""
-        connection = self._connection
+    def _transaction(self, utc_ms: int | None = None, *, erases: bool = False) -> Iterator[None]:
+        """Store all or nothing, and hand it on; an error of the database becomes a `LedgerError`."""
+        connection, number, patch = self._connection, self._changes + 1, b""
         try:
             connection.execute("BEGIN IMMEDIATE")
-            yield
+            with self._session() as session:
+                yield
+                if erases:
+                    connection.execute("UPDATE terminal SET erased = ?", (number,))
+                connection.execute(TapPath.COUNT_CHANGE, (number,))
+                if session is not None:
+                    patch = session.patchset()
             connection.execute("COMMIT")
         except apsw.Error as error:
             self._roll_back()
@@ -342,6 +396,22 @@ class Ledger(LedgerReader):
         except BaseException:
             self._roll_back()
             raise
+        self._changes = number
+        if self._hand_on is not None:
+            self._hand_on(Change(self._incarnation, number, utc_ms, patch, erases))
+
+    @contextmanager
+    def _session(self) -> Iterator[apsw.Session | None]:
+        """Write down which rows change, where somebody is to hear of it."""
+        if self._hand_on is None:
+            yield None
+            return
+        session = apsw.Session(self._connection, "main")
+        try:
+            session.attach()
+            yield session
+        finally:
+            session.close()
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
@@ -375,13 +445,71 @@ class Ledger(LedgerReader):
         if moved < pages:
             return False  # a reader is at it; the next commit brings us here again
         with self._transaction():
-            self._connection.execute("UPDATE terminal SET tidied = tidied + 1")
+            pass  # which counts itself
         return True
+
+    def forget(self, utc_ms: int, keep_ms: int) -> bool:
+        """Delete a slice of what is older than `keep_ms`, or too old to count; return whether more may be left for today.
+
+        For when nobody waits at the door, and only with a trusted time. The newest event always stays. Raise `LedgerError`.
+        """
+        until = (utc_ms // DAY_MS * DAY_MS, keep_ms)
+        if self._forgetting is None:
+            if until == self._forgotten:
+                return False
+            self._forgetting, self._forgotten = self._forget(until[0] - keep_ms, until[0] - MET_MS), until
+        try:
+            next(self._forgetting)
+        except (StopIteration, LedgerError) as end:
+            self._forgetting = None
+            if isinstance(end, LedgerError):
+                raise
+        return self._forgetting is not None
+
+    def _forget(self, before: int, met_before: int) -> Iterator[None]:
+        """Go through all tables slice by slice. Nothing here is found by an index, which each tap would have to pay for."""
+        while (gone := self._old_events(before)) is not None:
+            with self._transaction():
+                for sql in ("DELETE FROM notices WHERE seq <= ?", "DELETE FROM events WHERE seq <= ?"):
+                    self._connection.execute(sql, (gone,))
+            yield
+        first = self._row("SELECT coalesce(min(seq), 0) FROM events")[0]
+        yield from self._sweep("visits", ("id",), "closed_seq < ?", first)
+        yield from self._sweep("jobs", ("id",), "badge IS NULL AND NOT EXISTS (SELECT 1 FROM visits WHERE visits.id = visit)")
+        # By the sequence: one whose time is not known is as old as the known ones after it.
+        met = self._row("SELECT coalesce(max(seq), 0) FROM introductions WHERE utc_ms < ?", met_before)[0]
+        yield from self._sweep("introductions", ("member", "seq", "partner"), "seq <= ?", met)
+
+    def _old_events(self, before: int) -> int | None:
+        """Return up to which event the oldest ones can go; None when they are not old enough, or nobody knows."""
+        oldest = f"SELECT seq, utc_ms FROM timed_events WHERE seq < ?1 ORDER BY seq LIMIT {SLICE}"  # noqa: S608 - a constant
+        gone, last = self._row(
+            f"SELECT max(seq) FILTER (WHERE utc_ms < ?2), max(seq) FROM ({oldest})",  # noqa: S608 - ditto
+            self.last_seq,
+            before,
+        )
+        if gone is None and last is not None:
+            known = "SELECT utc_ms FROM timed_events WHERE seq > ? AND utc_ms IS NOT NULL ORDER BY seq LIMIT 1"
+            following = self._row(known, 0)
+            gone = last if following is not None and following[0] < before else None
+        return None if gone is None else int(gone)
+
+    def _sweep(self, table: str, key: tuple[str, ...], old: str, *values: int) -> Iterator[None]:
+        """Delete what is old in a table, slice by slice in the order of its key."""
+        names, marks = ", ".join(key), ", ".join("?" * len(key))
+        find = f"SELECT {old}, {names} FROM {table} WHERE ({names}) > ({marks}) ORDER BY {names} LIMIT {SLICE}"  # noqa: S608
+        after: tuple[object, ...] = ("",) * len(key)
+        while found := self._rows(find, *values, *after):
+            if gone := [row[1:] for row in found if row[0]]:
+                with self._transaction():
+                    self._connection.executemany(f"DELETE FROM {table} WHERE ({names}) = ({marks})", gone)  # noqa: S608
+            after = found[-1][1:]
+            yield
 
     def new_incarnation(self) -> None:
         """Give the ledger a new incarnation, as after a restore: ids given meanwhile by the lost one are not given twice."""
         with self._transaction():
-            self._connection.execute("UPDATE terminal SET incarnation = ?", (_new_incarnation(),))
+            self._connection.execute("UPDATE terminal SET incarnation = ?", (fresh_incarnation(),))
         self._read_state()
 
     # Members
@@ -392,7 +520,7 @@ class Ledger(LedgerReader):
         with self._transaction():
             for member in members:
                 row = self._connection.execute(TapPath.MEMBER, (member.id,)).fetchone()
-                if row is not None and _MEMBER.decode(row[0]) == member:
+                if row is not None and _decode(_MEMBER, row[0]) == member:
                     unchanged += 1
                     continue
                 added, changed = (added + 1, changed) if row is None else (added, changed + 1)
@@ -411,11 +539,29 @@ class Ledger(LedgerReader):
         return None if row is None else _record(row)
 
     def remove_member(self, member: MemberId) -> None:
-        """Erase a member: profile, cards, introductions, the words of badges for or about them, their mark on past visits.
+        """Erase a member: profile, cards, introductions, the words of badges for or about them, their mark on visits.
 
+        What the printer is at comes out, be it theirs or a badge or slip for somebody else that names them; it is nobody's from
+        now on if it was theirs, and its words are forgotten after that.
         Visits stay as visits of nobody. The free pages are overwritten, and so is the journal as far as no reader holds it.
         """
-        with self._transaction():
+        with self._transaction(erases=True):
+            self._connection.execute(
+                """UPDATE jobs SET badge = NULL, state = 'expired', cause = 'left'
+                   WHERE state = 'queued' AND visit IN (SELECT id FROM visits WHERE member = ?)""",
+                (member,),
+            )
+            self._connection.execute(
+                """UPDATE jobs SET badge = json_set(badge, '$.member', '')
+                   WHERE state IN ('sending', 'sent') AND visit IN (SELECT id FROM visits WHERE member = ?)""",
+                (member,),
+            )
+            self._connection.execute(
+                """UPDATE visits SET met = (
+                     SELECT json_group_array(json(value)) FROM json_each(met) WHERE value ->> 'member' <> ?1)
+                   WHERE closed_seq IS NULL AND met <> '[]'""",
+                (member,),
+            )
             self._connection.execute(
                 """UPDATE jobs SET badge = NULL
                    WHERE badge IS NOT NULL AND state NOT IN ('queued', 'sending', 'sent') AND visit IN
@@ -438,7 +584,7 @@ class Ledger(LedgerReader):
         if row is None:
             return None, False, 0
         profile, visits, approached, blocked = row
-        return _MEMBER.decode(profile), bool(blocked), _rate(visits, approached)
+        return _decode(_MEMBER, profile), bool(blocked), _rate(visits, approached)
 
     def cards(self, member: MemberId) -> list[BoundCard]:
         """Return a member's cards, the newest first."""
@@ -482,16 +628,29 @@ class Ledger(LedgerReader):
         return None if row is None else _job(*row)
 
     def jobs(self) -> list[Job]:
-        """Return the badge jobs whose words are still kept, in the order they came."""
+        """Return the jobs whose words are still kept, in the order they came."""
         return sorted((_job(*row) for row in self._rows(_KEPT_JOBS)), key=_serial_of)
 
     def notices(self) -> list[OpenNotice]:
         """Return what staff was told and has not settled, in the order it came."""
         found = self._rows(
-            """SELECT id, utc_ms, notice, job, cause FROM notices JOIN timed_events USING (seq)
+            """SELECT id, utc_ms, notice, job, cause, detail FROM notices LEFT JOIN timed_events USING (seq)
                WHERE resolved IS NULL ORDER BY id LIMIT 1000"""
         )
         return [OpenNotice(*row) for row in found]
+
+    def tell(self, told: TellStaff) -> None:
+        """Store a notice for staff that comes of no event."""
+        with self._transaction():
+            self._store(told, self.last_seq, None)
+
+    def settle(self, notice: Notice) -> None:
+        """Settle what is open of one kind."""
+        if not self._row("SELECT EXISTS (SELECT 1 FROM notices WHERE notice = ? AND resolved IS NULL)", notice.value)[0]:
+            return
+        with self._transaction():
+            sql = "UPDATE notices SET resolved = ? WHERE notice = ? AND resolved IS NULL"
+            self._connection.execute(sql, (self.last_seq, notice.value))
 
     def resolve(self, notice: int) -> bool:
         """Settle a notice; return whether it was open."""
@@ -514,7 +673,7 @@ class Ledger(LedgerReader):
 
 _OPEN_VISITS = """
     SELECT owed, visits.id, number, profile, boot_id, boot_ms, utc_ms, local_day, local_minute,
-           zone, confirmed, visits.approached, introduced, rate
+           zone, confirmed, visits.approached, introduced, rate, met
     FROM visits JOIN members ON members.id = visits.member WHERE closed_seq IS NULL"""
 _KEPT_JOBS = "SELECT badge, state, cause FROM jobs WHERE badge IS NOT NULL"
 _PUT_MEMBER = "INSERT INTO members (id, profile) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET profile = excluded.profile"
@@ -523,7 +682,7 @@ _RECORD = """
     EXISTS (SELECT 1 FROM visits WHERE visits.member = members.id AND closed_seq IS NULL)"""
 
 
-def _new_incarnation() -> str:
+def fresh_incarnation() -> str:
     """Return eight characters that no other ledger has, but for once in 10¹²."""
     return "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(8))
 
@@ -541,28 +700,37 @@ def _word(cause: Cause | None) -> str | None:
     return None if cause is None else cause.value
 
 
+def _decode(decoder: msgspec.json.Decoder[T], text: str) -> T:
+    """Return what stands in a row; SQLite does not notice when a text is not what was written."""
+    try:
+        return decoder.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise LedgerDamaged(f"a row of the ledger is not what was written ({error}); restore a copy") from error
+
+
 def _visit(row: Any) -> Visit:
-    _, visit, number, profile, boot_id, boot_ms, utc_ms, day, minute, zone, confirmed, approached, introduced, rate = row
+    _, visit, number, profile, boot_id, boot_ms, utc_ms, day, minute, zone, confirmed, approached, introduced, rate, met = row
     return Visit(
         id=VisitId(visit),
         number=number,
-        member=_MEMBER.decode(profile),
+        member=_decode(_MEMBER, profile),
         opened=Now(boot_id, boot_ms, None if utc_ms is None else WallTime(utc_ms, day, minute)),
         zone=None if zone is None else ZoneId(zone),
         confirmed=bool(confirmed),
         approached=approached,
         introduced=introduced,
         lifetime_rate=rate,
+        met=_decode(_MET, met),
     )
 
 
 def _job(badge: str, state: str, cause: str | None) -> Job:
-    return replace(_JOB.decode(badge), state=JobState(state), cause=None if cause is None else Cause(cause))
+    return replace(_decode(_JOB, badge), state=JobState(state), cause=None if cause is None else Cause(cause))
 
 
 def _record(row: Any) -> Record:
     profile, visits, approached, present = row
-    return Record(_MEMBER.decode(profile), visits, approached, bool(present))
+    return Record(_decode(_MEMBER, profile), visits, approached, bool(present))
 
 
 def _cards(rows: Iterable[Any]) -> list[BoundCard]:

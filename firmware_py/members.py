@@ -43,6 +43,8 @@ NEEDED = ("id", "first_name", "language")
 
 LONGEST = 60
 """How many characters an id, a name or a list of languages may have."""
+MOST_TOPICS = 20
+"""How many topics somebody may seek or offer."""
 LINE_BYTES = 65_536
 """A longer line is no member: it is not even kept in memory."""
 
@@ -51,6 +53,9 @@ _NO = frozenset({"no", "n", "nej", "nei", "false", "0", ""})
 _TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn the direction of what follows them, beyond the name's end."""
+
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that look like a space."""
 
 
 class MembersFileError(FikatapError):
@@ -220,8 +225,8 @@ class _RowReader:
         self._check_characters()
         member = Member(
             id=MemberId(self._text("id")),
-            first_name=self._text("first_name"),
-            short_name=self._text("short_name"),
+            first_name=self._name("first_name"),
+            short_name=self._name("short_name"),
             language=self._language(),
             occupation=self._occupation(),
             industry=self._industry(),
@@ -265,6 +270,12 @@ class _RowReader:
             self._fault(field, value, f"has {len(value)} characters; at most {LONGEST} are taken")
         return value
 
+    def _name(self, field: str) -> str:
+        value = self._text(field)
+        if value and not any(map(_shows, value)):
+            self._fault(field, value, f"shows nothing on paper (U+{ord(value[0]):04X}); write the name in letters")
+        return value
+
     def _language(self) -> Language:
         value = self._row.get("language", "")
         try:
@@ -293,7 +304,11 @@ class _RowReader:
 
     def _topics(self, field: str) -> tuple[TopicId, ...]:
         found: dict[TopicId, None] = {}
-        for word in _parts(self._row.get(field, "")):
+        words = _parts(self._row.get(field, ""))
+        if len(words) > MOST_TOPICS:
+            self._fault(field, self._row[field], f"holds {len(words)} topics; at most {MOST_TOPICS} are taken")
+            return ()
+        for word in words:
             topic = self._vocabulary.find_topic(word)
             if topic is not None:
                 found[topic] = None
@@ -304,7 +319,8 @@ class _RowReader:
         return tuple(found)
 
     def _tags(self) -> tuple[str, ...]:
-        tags = tuple(dict.fromkeys(_parts(self._text("languages"))))
+        value = self._text("languages")
+        tags = tuple(dict.fromkeys(_parts(value))) if len(value) <= LONGEST else ()
         for tag in tags:
             if not _TAG.fullmatch(tag):
                 self._fault("languages", tag, "is not a language tag; write tags such as sv;ar;en, with ';' between them")
@@ -316,6 +332,11 @@ class _RowReader:
         if word not in _YES and word not in _NO:
             self._fault(field, value, "is neither yes nor no; leave it empty for no")
         return word in _YES
+
+
+def _shows(letter: str) -> bool:
+    """Tell whether a character alone can be seen: no space, no control, nothing that only changes what it stands on."""
+    return unicodedata.category(letter)[0] not in "CMZ" and letter not in _BLANK
 
 
 def _parts(value: str) -> list[str]:

@@ -66,6 +66,9 @@ def open_office(config: Path) -> Iterator[Office]:
     try:
         client = ControlClient(loaded.control.socket)
     except NotRunning:
+        from firmware_py.recovery import require_sound
+
+        require_sound(loaded.ledger.path, loaded.ledger.second)
         with LocalOffice(loaded.ledger.path) as office:
             yield office
     else:

@@ -139,6 +139,8 @@ class Role(StrEnum):
     """The words above the zone."""
     ZONE = "zone"
     SMALL = "small"
+    CLOSING = "closing"
+    """A sentence below a slip's lines."""
     MEMO = "memo"
     """Words, and a ruled line to write on."""
     QR = "qr"
@@ -184,8 +186,7 @@ def _field(field: Field, badge: Badge, texts: Texts) -> Iterator[Block]:
             yield Block(Role.HEADLINE, badge.headline)
         case Field.TALK:
             if badge.talk_to_me_about:
-                yield Block(Role.LABEL, word("talk"))
-            yield from (Block(Role.TEXT, topic) for topic in badge.talk_to_me_about)
+                yield from (Block(Role.LABEL, word("talk")), Block(Role.TEXT, " · ".join(badge.talk_to_me_about)))
         case Field.MEET:
             if meet is None:
                 yield Block(Role.TEXT, badge.notice)
@@ -221,4 +222,4 @@ def _slip(slip: Slip, texts: Texts) -> Iterator[Block]:
     yield from (Block(Role.TITLE, slip.title), Block(Role.TEXT, slip.text))
     for line in slip.lines:
         yield from (Block(Role.PARTNER, line.text), Block(Role.TEXT, line.detail))
-    yield from (Block(Role.TEXT, slip.after), Block(Role.MEMO, slip.memo), Block(Role.SMALL, slip.small))
+    yield from (Block(Role.CLOSING, slip.after), Block(Role.MEMO, slip.memo), Block(Role.SMALL, slip.small))

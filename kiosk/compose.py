@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kiosk.badge import Badge, BadgeIntroduction, BadgeZone
+from kiosk.badge import Badge, BadgeIntroduction, BadgeZone, Field
+from kiosk.contact import contact
 from kiosk.house import MINUTES_A_DAY, House
 from kiosk.matching.reasons import person_number, reason_sentence, starter
 from kiosk.signals import Signal
@@ -15,24 +16,34 @@ MEETING_MINUTES = 30
 
 
 def compose(
-    house: House, visit: Visit, found: Introduction | None, partner: Visit | None, signal: Signal | None, now: Now
+    house: House,
+    visit: Visit,
+    found: Introduction | None,
+    partner: Visit | None,
+    signal: Signal | None,
+    now: Now,
+    *,
+    turn: int = 0,
 ) -> Badge:
     """Return the badge for `visit`; without an introduction it says why not and carries a general starter.
 
-    `signal` is what the visitor was told: `NOT_YET`, `NO_MATCH`, or None when they want no introductions.
+    `signal` is what the visitor was told: `NOT_YET`, `NO_MATCH`, or None when they want no introductions. `turn` counts the
+    venue's introductions, so that lines take turns; without an introduction they do by badge number.
     """
     member, texts, language = visit.member, house.texts, visit.member.language
     introduction = None
     if found is not None and partner is not None:
-        introduction = _introduction(house, language, found, partner, visit.number)
+        introduction = _introduction(house, language, found, partner, turn)
     offered = [house.vocabulary.topics[topic] for topic in member.offers if topic in house.vocabulary.topics]
+    headline = _headline(house, visit) if member.consents.occupation else ""
+    talk = tuple(topic.labels[language] for topic in offered if not topic.sensitive)[:TALK_TOPICS]
     return Badge(
         language=language,
-        first_name=member.called,
+        first_name=_called(house, visit),
         zone=_zone(house, visit),
-        qr=f"{house.badge_url}{visit.id}",
-        headline=_headline(house, visit) if member.consents.occupation else "",
-        talk_to_me_about=tuple(topic.labels[language] for topic in offered if not topic.sensitive)[:TALK_TOPICS],
+        qr=_qr(house, visit, headline, talk, now),
+        headline=headline,
+        talk_to_me_about=talk,
         introduction=introduction,
         notice="" if introduction is not None else _notice(house, visit, signal),
         starter="" if introduction is not None else starter(texts, language, visit.number),
@@ -45,14 +56,31 @@ def compose(
 def _introduction(house: House, language: Language, found: Introduction, partner: Visit, turn: int) -> BadgeIntroduction:
     texts = house.texts
     named = partner.member.consents.name
-    called = partner.member.called if named else person_number(partner.number, texts, language)
+    called = (partner.member.called.strip() if named else "") or person_number(partner.number, texts, language)
     zone = house.zone(partner.zone) or house.zone(found.zone)
     return BadgeIntroduction(
         partner=called,
         partner_zone="" if zone is None else zone.name,
-        reason=reason_sentence(found.reason, called, texts, house.vocabulary, language),
+        reason=reason_sentence(found.reason, called, texts, house.vocabulary, language, turn),
         starter=starter(texts, language, turn, found.reason.kind),
     )
+
+
+def _qr(house: House, visit: Visit, headline: str, talk: tuple[str, ...], now: Now) -> str:
+    """Return the contact in the QR code: who it was, what the badge itself says of them, where and when, and the badge's id."""
+    language, printed = visit.member.language, house.template.fields
+    about = [headline] if Field.HEADLINE in printed else []
+    if talk and Field.TALK in printed:
+        about += [f"{house.texts.say(language, 'badge.talk')} {talk[0]}", *talk[1:]]
+    about += [house.cafe, house.date(language, now)]
+    url = f"{house.badge_url}{visit.id}" if house.badge_url else ""
+    return contact(_called(house, visit), about, visit.id, url)
+
+
+def _called(house: House, visit: Visit) -> str:
+    """Return the name to print; the badge's number where the name holds nothing but spaces."""
+    language, number = visit.member.language, visit.number
+    return visit.member.called.strip() or house.texts.say(language, "badge.number", number=number)
 
 
 def has_offer(house: House, member: Member) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kiosk import slips
 from kiosk import spool as spooling
+from kiosk.badge import Slip, SlipKind
 from kiosk.compose import compose, has_offer
 from kiosk.effects import (
     Answer,
@@ -21,6 +23,7 @@ from kiosk.effects import (
     Enrolment,
     FindMatch,
     LightZone,
+    NoteMet,
     Notice,
     OpenVisit,
     SetJob,
@@ -45,6 +48,8 @@ from kiosk.events import (
     MatchFailed,
     MemberCheckedIn,
     MemberLeft,
+    MemberRemoved,
+    NoticesAsked,
     PhoneTapped,
     PrinterChanged,
     Started,
@@ -55,13 +60,15 @@ from kiosk.jobs import Job, JobState
 from kiosk.matching.zones import choose_zone
 from kiosk.signals import Signal
 from kiosk.spool import Spool
-from kiosk.values import CardId, Introduction, JobId, Member, MemberId, Now, Visit, VisitId, ZoneId
+from kiosk.values import CardId, Introduction, JobId, Member, MemberId, Met, Now, TopicId, Visit, VisitId, ZoneId
 
 Step = tuple["DoorState", tuple[Effect, ...]]
 Then = Callable[["DoorState"], Step]
 
 LAST_NUMBER = 999
 """Badge numbers go round from 1 to this."""
+ON_PAPER = (Notice.BADGE_UNKNOWN, Notice.BADGE_UNPRINTABLE, Notice.BADGE_EXPIRED)
+"""What staff, who have no screen, is told by a fault slip: what nothing but they can put right."""
 
 
 class Recent(Struct, frozen=True):
@@ -87,7 +94,10 @@ class Enrolling(Struct, frozen=True):
 
 
 class DoorState(Struct, frozen=True):
-    """All that the door knows. `serial` counts visits and jobs; `asked` is in the order of asking."""
+    """All that the door knows.
+
+    `serial` counts visits and jobs, `introductions` those of the venue; `asked` is in the order of asking.
+    """
 
     house: House
     boot_id: str = ""
@@ -97,9 +107,12 @@ class DoorState(Struct, frozen=True):
     spool: Spool = Spool()
     recent: Mapping[str, Recent] = {}
     enrolling: Enrolling | None = None
+    asked_staff_ms: int | None = None
+    """When the last slip was ordered for a card that does not work here."""
     serial: int = 0
     number: int = 0
     starts: int = 0
+    introductions: int = 0
     storage_failed: bool = False
 
     def visit_of(self, member: MemberId) -> Visit | None:
@@ -122,6 +135,8 @@ def step(state: DoorState, event: Event, now: Now) -> Step:
     One question at a time is asked, of the one who has waited longest, so that each sees what came of the one before.
     """
     after, effects = _happened(state, event, now)
+    if told := [effect for effect in effects if isinstance(effect, TellStaff) and effect.notice in ON_PAPER]:
+        after, effects = _chain(after, effects, lambda s: _tell_on_paper(s, told, now))
     first = next(iter(after.asked), None)
     if first is None or first == next(iter(state.asked), None):
         return after, effects
@@ -151,6 +166,10 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
         case MemberLeft():
             visit = state.visit_of(event.member)
             return (state, ()) if visit is None else _close(state, visit, Ending.STAFF)
+        case MemberRemoved():
+            return _removed(state, event.member)
+        case NoticesAsked():
+            return _fault_slip(state, event.notices, now, anew=True)
         case EnrolmentAsked():
             return _enrol(state, event, now)
         case EnrolmentDropped():
@@ -179,9 +198,7 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
         case JobPrinted():
             return _spooled(state, *spooling.printed(state.spool, event.job))
         case JobBroken():
-            state, copy, process = _new_job_id(state)
-            broken = spooling.broken(state.spool, event.job, event.cause, told=event.told, copy_id=copy, process_id=process)
-            return _spooled(state, *broken)
+            return _broken(state, event)
         case JobJudged():
             return _judged(state, event, now)
         case _:
@@ -198,8 +215,9 @@ def _deadlines(state: DoorState) -> Iterator[int]:
     for asked in state.asked.values():
         yield asked.by_ms
     for job in state.spool.jobs.values():
-        if job.state is JobState.QUEUED:
-            yield job.queued.boot_ms + rules.badge_fresh_ms
+        due = spooling.stale_ms(job, rules.badge_fresh_ms)
+        if job.state is JobState.QUEUED and due is not None:
+            yield due
     if state.enrolling is not None:
         yield state.enrolling.by_ms
 
@@ -217,6 +235,7 @@ def _start(state: DoorState, event: Started, now: Now) -> Step:
         serial=event.serial,
         number=event.number,
         starts=event.starts,
+        introductions=event.introductions,
         storage_failed=False,
     )
     state, more = _confirm_presence(state, now)
@@ -292,9 +311,9 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
     if state.enrolling is not None:
         return _enrolled(state, state.enrolling, event)
     if event.blocked:
-        return state, (TellStaff(Notice.BLOCKED_CARD), _answer(state, event.reader, Signal.BLOCKED_CARD))
+        return _turned_away(state, event.reader, Notice.BLOCKED_CARD, Signal.BLOCKED_CARD, now)
     if event.member is None:
-        return state, (TellStaff(Notice.UNKNOWN_CARD), _answer(state, event.reader, Signal.UNKNOWN_CARD))
+        return _turned_away(state, event.reader, Notice.UNKNOWN_CARD, Signal.UNKNOWN_CARD, now)
     visit = state.visit_of(event.member.id)
     if visit is None or not visit.confirmed:
         return _check_in(state, event.member, event.reader, event.rate, now)
@@ -303,7 +322,23 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
         answer = _answer(state, event.reader, Signal.ALREADY_HERE, visit)
         return state, (answer, *_light(state, visit.zone))
     state, effects = _close(state, visit, Ending.TAPPED)
-    return state, (*effects, _answer(state, event.reader, Signal.GOODBYE, visit))
+    effects += (_answer(state, event.reader, Signal.GOODBYE, visit),)
+    # Who goes does not wait for paper, and the slip names others: it is not to come out when nobody is there any more.
+    if visit.met and state.spool.cause is None and _prints(state, SlipKind.FOLLOW_UP):
+        return _chain(state, effects, lambda s: _order(s, slips.follow_up(s.house, visit, now), visit, now))
+    return state, effects
+
+
+def _turned_away(state: DoorState, reader: str, notice: Notice, signal: Signal, now: Now) -> Step:
+    """Tell staff of a card that does not work here, and its holder to ask them: on paper too, one slip now and then."""
+    effects = (TellStaff(notice), _answer(state, reader, signal))
+    waiting = any(job.kind is SlipKind.ASK_STAFF for job in state.spool.jobs.values())
+    last_ms = state.asked_staff_ms
+    lately = last_ms is not None and now.boot_ms - last_ms < state.house.rules.ask_staff_every_ms
+    if waiting or lately or state.spool.cause is not None or not _prints(state, SlipKind.ASK_STAFF):
+        return state, effects
+    state = replace(state, asked_staff_ms=now.boot_ms)
+    return _chain(state, effects, lambda s: _order(s, slips.ask_staff(s.house, notice, now), None, now))
 
 
 def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, now: Now) -> Step:
@@ -360,17 +395,24 @@ def _settle(
     if state.house.zone(zone) is None:
         zone = choose_zone(state.house.zones, state.occupancy(), quiet=visit.member.quiet)
     visit = replace(visit, zone=zone)
+    turn = state.introductions
+    noted: tuple[Effect, ...] = ()
     if found is not None:
         partner = state.visits[found.partner]
-        visit = replace(visit, introduced=visit.introduced + 1)
-        state = _with_visit(state, replace(partner, approached=partner.approached + 1))
+        reason, needs = found.reason, visit.member.consents.need
+        visit = replace(visit, introduced=visit.introduced + 1, met=(*visit.met, _met(partner, reason.ask, reason.give)))
+        # What the visitor seeks is said to the partner with the visitor's consent only.
+        met = _met(visit, reason.give, reason.ask if needs else None)
+        other = replace(partner, approached=partner.approached + 1, met=(*partner.met, met))
+        state = _with_visit(replace(state, introductions=turn + 1), other)
+        noted = (NoteMet(visit.id, visit.met), NoteMet(other.id, other.met))
     state = _with_visit(state, visit)
     state = replace(state, asked={key: value for key, value in state.asked.items() if key != visit_id})
     settled = SettleMatch(visit_id, found, zone, visit.member.id, None if partner is None else partner.member.id)
-    effects: tuple[Effect, ...] = (settled,)
+    effects: tuple[Effect, ...] = (settled, *noted)
     if state.house.prints:
         state, job_id, process_id = _new_job_id(state)
-        badge = compose(state.house, visit, found, partner, signal, now)
+        badge = compose(state.house, visit, found, partner, signal, now, turn=turn)
         job = Job(job_id, visit_id, visit.member.id, badge, now, process_id)
         state, more = _spooled(state, *spooling.queue(state.spool, job))
         effects += more
@@ -389,6 +431,53 @@ def _close(state: DoorState, visit: Visit, why: Ending) -> Step:
     )
     state, effects = _spooled(state, *spooling.expire_visit(state.spool, visit.id))
     return state, (CloseVisit(visit.id, why), *effects)
+
+
+def _met(someone: Visit, *topics: TopicId | None) -> Met:
+    """Return how a follow-up slip may speak of somebody: their name with their consent only."""
+    named = someone.member.consents.name
+    name = someone.member.called if named else ""
+    return Met(someone.member.id, someone.number, name, tuple(topic for topic in topics if topic is not None))
+
+
+def _removed(state: DoorState, member: MemberId) -> Step:
+    """Forget whom others have met, and what still waits for them at the printer."""
+    effects: tuple[Effect, ...] = ()
+    for visit in state.visits.values():
+        met = tuple(each for each in visit.met if each.member != member)
+        if met != visit.met:
+            state = _with_visit(state, replace(visit, met=met))
+            effects += (NoteMet(visit.id, met),)
+    return _chain(state, effects, lambda s: _spooled(s, *spooling.forget_member(s.spool, member)))
+
+
+def _prints(state: DoorState, kind: SlipKind) -> bool:
+    """Tell whether the café wants such slips."""
+    return state.house.prints and kind in state.house.template.slips
+
+
+def _order(state: DoorState, slip: Slip, visit: Visit | None, now: Now) -> Step:
+    """Order a slip, for a visitor or for whoever is there."""
+    state, job_id, process_id = _new_job_id(state)
+    visit_id, member = (VisitId(""), MemberId("")) if visit is None else (visit.id, visit.member.id)
+    job = Job(job_id, visit_id, member, None, now, process_id, slip=slip)
+    return _spooled(state, *spooling.queue(state.spool, job))
+
+
+def _tell_on_paper(state: DoorState, notices: Sequence[TellStaff], now: Now) -> Step:
+    return _fault_slip(state, notices, now) if _prints(state, SlipKind.FAULT) else (state, ())
+
+
+def _fault_slip(state: DoorState, notices: Sequence[TellStaff], now: Now, *, anew: bool = False) -> Step:
+    """Order a fault slip, or put the notices on the one that still waits, so that there is never a pile of them.
+
+    `anew` takes the old ones off: these are all there are.
+    """
+    for job in state.spool.jobs.values():
+        if job.slip is not None and job.kind is SlipKind.FAULT and job.state is JobState.QUEUED:
+            slip = slips.fault(state.house, () if anew else job.slip.lines, notices, now)
+            return _spooled(state, *spooling.queue(state.spool, replace(job, slip=slip)))
+    return _order(state, slips.fault(state.house, (), notices, now), None, now)
 
 
 def _enrol(state: DoorState, event: EnrolmentAsked, now: Now) -> Step:
@@ -413,16 +502,31 @@ def _enrolled(state: DoorState, enrolling: Enrolling, event: CardTapped) -> Step
     )
 
 
+def _broken(state: DoorState, event: JobBroken) -> Step:
+    """End a job badly; a copy comes only for somebody who is here, or whose follow-up slip it is."""
+    state, copy, process = _new_job_id(state)
+    job = state.spool.jobs.get(event.job)
+    wanted = job is not None and bool(job.member) and (job.badge is None or _is_here(state, job.visit))
+    return _spooled(
+        state,
+        *spooling.broken(state.spool, event.job, event.cause, told=event.told, wanted=wanted, copy_id=copy, process_id=process),
+    )
+
+
+def _is_here(state: DoorState, visit_id: VisitId) -> bool:
+    visit = state.visits.get(visit_id)
+    return visit is not None and visit.confirmed
+
+
 def _judged(state: DoorState, event: JobJudged, now: Now) -> Step:
     """Believe staff: the badge came out, or it did not and is printed anew as a copy, if its visitor is still here."""
     job = event.job
-    if job.state is not JobState.UNKNOWN:
+    if job.state is not JobState.UNKNOWN or job.badge is None:
         return state, ()
     if event.printed:
         return state, (SetJob(job.id, JobState.CONFIRMED, job.cause),)
     failed = SetJob(job.id, JobState.FAILED, job.cause)
-    visit = state.visits.get(job.visit)
-    if visit is None or not visit.confirmed:
+    if not _is_here(state, job.visit):
         return state, (failed,)
     state, copy_id, process_id = _new_job_id(state)
     # It was ordered now: an answer takes staff longer than a badge stays fresh.

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from kiosk.jobs import Job, JobState
 from kiosk.signals import Signal
-from kiosk.values import CardId, Cause, Introduction, JobId, Language, MemberId, Visit, VisitId, ZoneId
+from kiosk.values import CardId, Cause, Introduction, JobId, Language, MemberId, Met, Visit, VisitId, ZoneId
 
 
 class OpenVisit(Struct, frozen=True):
@@ -53,14 +53,21 @@ class SettleMatch(Struct, frozen=True):
     partner: MemberId | None = None
 
 
+class NoteMet(Struct, frozen=True):
+    """Store whom a visitor has met in this visit, all of them; they are forgotten with the check-out."""
+
+    visit: VisitId
+    met: tuple[Met, ...]
+
+
 class QueueBadge(Struct, frozen=True):
-    """Store a badge job that is owed."""
+    """Store a job that is owed: a badge, or another slip; a fault slip that still waits is stored anew with more on it."""
 
     job: Job
 
 
 class SetJob(Struct, frozen=True):
-    """Store what became of a badge job."""
+    """Store what became of a job."""
 
     job: JobId
     state: JobState
@@ -78,14 +85,23 @@ class Notice(StrEnum):
     BADGE_EXPIRED = "badge_expired"
     BADGE_UNPRINTABLE = "badge_unprintable"
     """The page could not be made."""
+    SECOND_MISSING = "second_missing"
+    """The second medium takes no copies; the detail says why."""
+    LEDGER_RESTORED = "ledger_restored"
+    """The ledger was lost and is whole again; the detail is the copy's name."""
+    LEDGER_RESTORED_PART = "ledger_restored_part"
+    """The ledger was lost and came back without its end; the detail says up to when and how much is missing."""
+    LEDGER_EMPTY = "ledger_empty"
+    """Staff began a new ledger in place of a lost one."""
 
 
 class TellStaff(Struct, frozen=True):
-    """Store a notice for staff; `job` and `cause` say which badge and why."""
+    """Store a notice for staff; `job` and `cause` say which badge and why, `detail` what else is to be said."""
 
     notice: Notice
     job: JobId | None = None
     cause: Cause | None = None
+    detail: str = ""
 
 
 class BindCard(Struct, frozen=True):
@@ -95,7 +111,7 @@ class BindCard(Struct, frozen=True):
     member: MemberId
 
 
-Durable = OpenVisit | CloseVisit | ConfirmVisit | SettleMatch | QueueBadge | SetJob | TellStaff | BindCard
+Durable = OpenVisit | CloseVisit | ConfirmVisit | SettleMatch | NoteMet | QueueBadge | SetJob | TellStaff | BindCard
 """What must survive a power cut: stored in one transaction with the event."""
 
 
@@ -163,4 +179,4 @@ Transient = Answer | LightZone | FindMatch | CheckPrinter | SendJob | AwaitJob |
 """What is done after the commit, and needs no memory of its own."""
 
 Effect = Durable | Transient
-DURABLE = (OpenVisit, CloseVisit, ConfirmVisit, SettleMatch, QueueBadge, SetJob, TellStaff, BindCard)
+DURABLE = (OpenVisit, CloseVisit, ConfirmVisit, SettleMatch, NoteMet, QueueBadge, SetJob, TellStaff, BindCard)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from kiosk.effects import TellStaff
 from kiosk.jobs import Job
 from kiosk.values import CardId, Cause, Introduction, JobId, Member, MemberId, Visit, VisitId, ZoneId
 
@@ -26,7 +27,7 @@ class Started(Happening, frozen=True):
     """The terminal started with what its ledger holds: open visits, jobs that had not ended, the counters.
 
     `owed` lists the visits whose match was not answered yet. `serial` is the last number given to a visit or job, `number` the
-    last badge number, `starts` how often this ledger was opened.
+    last badge number, `starts` how often this ledger was opened, `introductions` how many were ever made.
     """
 
     visits: tuple[Visit, ...] = ()
@@ -35,6 +36,7 @@ class Started(Happening, frozen=True):
     serial: int = 0
     number: int = 0
     starts: int = 1
+    introductions: int = 0
 
     def fact(self) -> Fact:
         """Return how much was found."""
@@ -103,6 +105,22 @@ class MemberLeft(Happening, frozen=True):
     def fact(self) -> Fact:
         """Return the member."""
         return {"member": self.member}
+
+
+class MemberRemoved(Happening, frozen=True):
+    """Staff had a member erased, who is not here; nothing of them is written down."""
+
+    member: MemberId
+
+
+class NoticesAsked(Happening, frozen=True):
+    """Staff wants these notices on paper."""
+
+    notices: tuple[TellStaff, ...]
+
+    def fact(self) -> Fact:
+        """Return how many."""
+        return {"notices": len(self.notices)}
 
 
 class EnrolmentAsked(Happening, frozen=True):
@@ -227,6 +245,8 @@ Event = (
     | CommitFailed
     | MemberCheckedIn
     | MemberLeft
+    | MemberRemoved
+    | NoticesAsked
     | EnrolmentAsked
     | EnrolmentDropped
     | MatchAnswered

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from kiosk.badge import PLAIN, Template
 from kiosk.texts import Texts
 from kiosk.values import Language, Now, Zone, ZoneId
 from kiosk.vocabulary import Vocabulary
@@ -30,6 +31,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     """How long matching may take."""
     enrol_ms: int = 60_000
     """How long staff's next card is waited for."""
+    ask_staff_every_ms: int = 60_000
+    """So soon after one, no other slip is printed for a card that does not work here: nobody is to empty the roll."""
     closes_minute: int = 4 * 60
     """The minute of the local day at which visits end."""
 
@@ -45,8 +48,12 @@ class House(Struct, frozen=True, kw_only=True):
     rules: Rules = Rules()
     prints: bool = True
     """Whether there is a printer at all."""
-    badge_url: str = "fikatap:v/"
-    """What a badge's QR code holds before the visit's id."""
+    template: Template = PLAIN
+    """What is on a badge, and which other slips are printed by themselves."""
+    cafe: str = ""
+    """The café's name."""
+    badge_url: str = ""
+    """What the link in a badge's QR code holds before the visit's id; empty for no link."""
     language_names: Mapping[str, str] = {}
     """Names of languages in themselves, by BCP 47 tag."""
 
@@ -56,6 +63,13 @@ class House(Struct, frozen=True, kw_only=True):
             if each.id == zone:
                 return each
         return None
+
+    def date(self, language: Language, now: Now) -> str:
+        """Return today's date as the language writes it; nothing when the time is not trusted."""
+        if now.wall is None:
+            return ""
+        year, month, day = civil(now.wall.local_day)
+        return self.texts.say(language, "slip.date", year=year, month=f"{month:02}", day=f"{day:02}")
 
     def day(self, moment: Now, now: Now) -> int | None:
         """Return the café's day, counted from 1970, in which `moment` lies; None when nobody can know.
@@ -69,3 +83,14 @@ class House(Struct, frozen=True, kw_only=True):
         else:
             return None
         return (minute - self.rules.closes_minute) // MINUTES_A_DAY
+
+
+def civil(day: int) -> tuple[int, int, int]:
+    """Return year, month and day of the month of a day counted from 1970-01-01, in the Gregorian calendar."""
+    # Counted in eras of 400 years that begin on the first of March, so that leap days come last.
+    era, day = divmod(day + 719_468, 146_097)
+    year = (day - day // 1_460 + day // 36_524 - day // 146_096) // 365
+    day -= 365 * year + year // 4 - year // 100
+    month = (5 * day + 2) // 153
+    day += 1 - (153 * month + 2) // 5
+    return year + 400 * era + (month >= 10), month + 3 if month < 10 else month - 9, day

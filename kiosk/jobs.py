@@ -1,4 +1,4 @@
-"""A badge job, as a value: queued, sending, sent, then confirmed, failed, unknown or expired."""
+"""A job of the printer, as a value: queued, sending, sent, then confirmed, failed, unknown or expired."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from kiosk.badge import Badge, Slip
+from kiosk.badge import Badge, Slip, SlipKind
 from kiosk.values import Cause, JobId, MemberId, Now, VisitId
 
 
 class JobState(StrEnum):
-    """Where a badge job stands."""
+    """Where a job stands."""
 
     QUEUED = "queued"
     """Not a byte was sent."""
@@ -24,7 +24,7 @@ class JobState(StrEnum):
     FAILED = "failed"
     """The printer said that it is not."""
     UNKNOWN = "unknown"
-    """Nobody can say: staff is asked."""
+    """Nobody can say: of a badge, staff is asked."""
     EXPIRED = "expired"
     """Too old to be of use; not a byte was sent."""
 
@@ -37,7 +37,8 @@ class JobState(StrEnum):
 class Job(Struct, frozen=True):
     """One badge or other slip on its way; `queued` is when it was ordered, `process_id` names it to the printer (32 bits).
 
-    A slip for whoever is there, rather than for a visitor, has an empty `visit` and `member`.
+    A slip for whoever is there, rather than for a visitor, has an empty `visit` and `member`; what is at the printer for
+    somebody who was removed meanwhile has an empty `member`.
     """
 
     id: JobId
@@ -49,6 +50,11 @@ class Job(Struct, frozen=True):
     state: JobState = JobState.QUEUED
     cause: Cause | None = None
     slip: Slip | None = None
+
+    @property
+    def kind(self) -> SlipKind | None:
+        """Which slip it is; None for a badge."""
+        return None if self.slip is None else self.slip.kind
 
     @property
     def page(self) -> Badge | Slip:

@@ -1,4 +1,10 @@
-"""The rules of the spool: one badge at a time, none twice unmarked, none stale, none called printed that nobody saw."""
+"""The rules of the spool: one badge at a time, none twice unmarked, none stale, none called printed that nobody saw.
+
+The other slips follow the same rules, but for these. A fault slip waits until no visitor waits for paper, and never gets stale;
+the others do soon, as who waits for one stands there. Nobody is asked or told about a slip: one that is unknown is over, and so
+is one that failed, but for a follow-up slip of which the printer told why: that is printed anew as a copy, like a badge, as
+long as it is fresh.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +13,15 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kiosk.badge import SlipKind
 from kiosk.effects import AwaitJob, CheckPrinter, Effect, Notice, QueueBadge, SendJob, SetJob, TellStaff
 from kiosk.jobs import Job, JobState
-from kiosk.values import Cause, JobId, Now, VisitId
+from kiosk.values import Cause, JobId, MemberId, Now, VisitId
 
 Step = tuple["Spool", tuple[Effect, ...]]
+
+SLIP_FRESH_MS = 60_000
+"""A slip for a visitor that could not be printed for so long is not printed any more."""
 
 
 class Spool(Struct, frozen=True):
@@ -40,17 +50,16 @@ class Spool(Struct, frozen=True):
 
 
 def advance(spool: Spool) -> Step:
-    """Bring the next job to the printer, when it is free and able."""
+    """Bring the next job to the printer, when it is free and able: in the order they came, what is for staff last."""
     if spool.current is not None or spool.cause is not None:
         return spool, ()
-    for job in spool.jobs.values():
-        if job.state is JobState.QUEUED:
-            return replace(spool, current=job.id), (CheckPrinter(job),)
-    return spool, ()
+    waiting = (job for job in spool.jobs.values() if job.state is JobState.QUEUED)
+    job = min(waiting, key=lambda job: job.kind is SlipKind.FAULT, default=None)
+    return (spool, ()) if job is None else (replace(spool, current=job.id), (CheckPrinter(job),))
 
 
 def queue(spool: Spool, job: Job) -> Step:
-    """Take in a new job."""
+    """Take in a new job, or what a job that still waits has become."""
     spool, effects = advance(spool.with_job(job))
     return spool, (QueueBadge(job), *effects)
 
@@ -92,7 +101,7 @@ def refused(spool: Spool, job_id: JobId, cause: Cause) -> Step:
 
 
 def unprintable(spool: Spool, job_id: JobId) -> Step:
-    """Give up a badge of which no page can be made, so that it does not stand in the way of the others."""
+    """Give up a job of which no page can be made, so that it does not stand in the way of the others."""
     job = spool.at_printer(job_id, JobState.QUEUED)
     if job is None:
         return spool, ()
@@ -116,10 +125,11 @@ def printed(spool: Spool, job_id: JobId) -> Step:
     return _end(spool, job, JobState.CONFIRMED, None, spool.cause)
 
 
-def broken(spool: Spool, job_id: JobId, cause: Cause, *, told: bool, copy_id: JobId, process_id: int) -> Step:
+def broken(spool: Spool, job_id: JobId, cause: Cause, *, told: bool, wanted: bool, copy_id: JobId, process_id: int) -> Step:
     """End a job badly: a page known to be incomplete is printed anew as a copy, one that nobody knows of is asked about.
 
-    A printer that never can tell (`CANNOT_TELL`) goes on with the next job, and staff is not asked about each badge.
+    A page that is not `wanted` any more is let go, and nobody misses it. A printer that never can tell (`CANNOT_TELL`) goes on
+    with the next job, and staff is not asked about each badge.
     """
     job = spool.at_printer(job_id, JobState.SENDING) or spool.at_printer(job_id, JobState.SENT)
     if job is None:
@@ -128,26 +138,37 @@ def broken(spool: Spool, job_id: JobId, cause: Cause, *, told: bool, copy_id: Jo
         return _end(spool, job, JobState.UNKNOWN, cause, spool.cause)
     if not told:
         return _end(spool, job, JobState.UNKNOWN, cause, cause)
+    if not wanted:
+        return spool.without(job.id, cause), (SetJob(job.id, JobState.FAILED, cause),)
     spool, effects = _end(spool, job, JobState.FAILED, cause, cause)
     spool, more = queue(spool, copy_of(job, copy_id, process_id))
     return spool, (*effects, *more)
 
 
 def copy_of(job: Job, copy_id: JobId, process_id: int) -> Job:
-    """Return a new job for the same badge, marked as a copy; it ages from when the first was ordered."""
+    """Return a new job for the same page, marked as a copy; it ages from when the first was ordered."""
     badge = None if job.badge is None else replace(job.badge, copy=True)
     slip = None if job.slip is None else replace(job.slip, copy=True)
     return replace(job, id=copy_id, badge=badge, slip=slip, process_id=process_id, state=JobState.QUEUED, cause=None)
 
 
 def expire(spool: Spool, now: Now, fresh_ms: int) -> Step:
-    """Let go of the badges that have waited too long."""
+    """Let go of the jobs that have waited too long."""
     return _expire(spool, [job for job in spool.jobs.values() if _stale(job, now, fresh_ms)])
 
 
 def expire_visit(spool: Spool, visit: VisitId) -> Step:
     """Let go of the badges of somebody who has left; nobody misses them, so staff is not told."""
-    return _expire(spool, [job for job in spool.jobs.values() if job.visit == visit], Cause.LEFT)
+    return _expire(spool, [job for job in spool.jobs.values() if job.visit == visit and job.badge is not None], Cause.LEFT)
+
+
+def forget_member(spool: Spool, member: MemberId) -> Step:
+    """Let go of all that waits for somebody who is to be forgotten; what is on its way to paper is nobody's from then on."""
+    spool, effects = _expire(spool, [job for job in spool.jobs.values() if job.member == member], Cause.LEFT)
+    for job in spool.jobs.values():
+        if job.member == member:
+            spool = spool.with_job(replace(job, member=MemberId("")))
+    return spool, effects
 
 
 def _expire(spool: Spool, jobs: list[Job], cause: Cause = Cause.STALE) -> Step:
@@ -160,8 +181,16 @@ def _expire(spool: Spool, jobs: list[Job], cause: Cause = Cause.STALE) -> Step:
     return spool, effects + more
 
 
+def stale_ms(job: Job, fresh_ms: int) -> int | None:
+    """Return the boot time in milliseconds from which a waiting job is stale, None when it never gets so."""
+    if job.kind is SlipKind.FAULT:
+        return None
+    return job.queued.boot_ms + (fresh_ms if job.kind is None else min(fresh_ms, SLIP_FRESH_MS))
+
+
 def _stale(job: Job, now: Now, fresh_ms: int) -> bool:
-    return job.queued.boot_id != now.boot_id or now.boot_ms - job.queued.boot_ms >= fresh_ms
+    due = stale_ms(job, fresh_ms)
+    return due is not None and (job.queued.boot_id != now.boot_id or now.boot_ms >= due)
 
 
 _NOTICES = {
@@ -178,8 +207,10 @@ def _end(spool: Spool, job: Job, state: JobState, cause: Cause | None, printer: 
 
 
 def _ended(job: Job, state: JobState, cause: Cause | None) -> tuple[Effect, ...]:
-    """Store how a job ended; tell staff when it did not come out."""
+    """Store how a job ended; tell staff of a badge that did not come out, unless its owner is forgotten."""
     stored = SetJob(job.id, state, cause)
+    if job.badge is None or not job.member:
+        return (stored,)
     if cause is Cause.UNPRINTABLE:
         return stored, TellStaff(Notice.BADGE_UNPRINTABLE, job.id)
     if state in _NOTICES and cause not in (Cause.CANNOT_TELL, Cause.LEFT):

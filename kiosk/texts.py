@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -29,6 +30,7 @@ class Texts:
     ) -> None:
         self._catalogues = catalogues
         self._own = own or {}
+        self._variants: dict[tuple[Language, str], int] = {}
 
     def with_own(self, own: Mapping[Language, Mapping[str, str]]) -> Texts:
         """Return the same texts with a café's own words for some keys."""
@@ -41,7 +43,9 @@ class Texts:
     def raw(self, language: Language, key: str) -> str:
         """Return the sentence with its parts still in braces; a missing key raises KeyError."""
         own = self._own.get(language, {}).get(key)
-        sentence = self._catalogues[language].gettext(key) if own is None else own
+        if own is not None:
+            return own
+        sentence = self._catalogues[language].gettext(key)
         if sentence == key:
             raise KeyError(key)
         return sentence
@@ -58,12 +62,16 @@ class Texts:
         return sentence.format_map({"number": number, **parts})
 
     def variants(self, language: Language, key: str) -> int:
-        """Return how many numbered variants `key` has."""
-        count = 0
-        while self.has(language, f"{key}.{count + 1}"):
-            count += 1
+        """Return how many numbered variants `key` has; they are counted once."""
+        count = self._variants.get((language, key))
+        if count is None:
+            count = next(number for number in itertools.count() if not self.has(language, f"{key}.{number + 1}"))
+            self._variants[language, key] = count
         return count
 
     def vary(self, language: Language, key: str, turn: int, **parts: str | int) -> str:
-        """Return the variant of `key` whose turn it is, round and round."""
-        return self.say(language, f"{key}.{turn % self.variants(language, key) + 1}", **parts)
+        """Return the variant of `key` whose turn it is, round and round; a key without variants raises KeyError."""
+        count = self.variants(language, key)
+        if not count:
+            raise KeyError(f"{key}.1")
+        return self.say(language, f"{key}.{turn % count + 1}", **parts)

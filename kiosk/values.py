@@ -125,6 +125,18 @@ class Member(Struct, frozen=True):
         return self.short_name or self.first_name
 
 
+class Met(Struct, frozen=True):
+    """Somebody whom a visitor was introduced to, or who was sent to them, as far as the visitor may be told."""
+
+    member: MemberId
+    number: int
+    """Their badge number of the day."""
+    name: str = ""
+    """What they are called; empty without their consent."""
+    topics: tuple[TopicId, ...] = ()
+    """What the two were to talk about."""
+
+
 class Visit(Struct, frozen=True):
     """One member's stay, from check-in to check-out.
 
@@ -143,6 +155,8 @@ class Visit(Struct, frozen=True):
     introduced: int = 0
     lifetime_rate: int = 0
     """Approaches per visit over the lifetime, times 1000, as of the check-in."""
+    met: tuple[Met, ...] = ()
+    """Whom they met in this visit, in order; kept until the check-out."""
 
 
 class ReasonKind(StrEnum):

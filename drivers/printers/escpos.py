@@ -25,17 +25,23 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Protocol
 
 from escpos.constants import HW_INIT, RT_STATUS
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from drivers.errors import ConfigError, DeviceGarbled, DeviceLost, DeviceMissing, DeviceRefused, DeviceSilent
-from drivers.ports import Printer, PrinterStatus
+from drivers.ports import Paper, Printer, PrinterStatus
+from drivers.printers.findings import Heard
+from drivers.printers.length import rows_of
+from drivers.printers.profiles import Completion, profile
 from drivers.printers.status import (
+    CLEAR,
     FENCE,
     PROCESS_IDS,
     PUSH,
+    Cleared,
     Completed,
     FenceReached,
     Pushed,
@@ -58,6 +64,24 @@ _USB_TURN_MS = 200
 _FILL = bytes(128 * 72 + 64)
 """As long as the longest command of a page. NULs print nothing, but complete a command that was torn."""
 
+_SERIAL = re.compile(r"([^?&]+)(?:\?baud=(\d{3,7}))?(?:[?&]flow=(xonxoff|rtscts|none))?")
+_SPEEDS = (9600, 19200, 38400, 57600, 115200)
+_USUAL_SPEED = 19200
+_PROCESSED_S = 30.0
+"""How long a printer may take for a few centimetres of picture that are in its buffer."""
+
+_QUIET_S = 0.2
+"""Who has said nothing for so long owes no answers to an earlier life any more."""
+_POLL_S = 0.5
+"""How often a printer is asked while it prints. Nobody changes the paper faster."""
+_ROWS_PER_S = 400
+"""What the slowest printers do: 50 mm a second."""
+_START_AND_CUT_S = 1.5
+_LATE_S = 5.0
+"""How much later than that a printer's word may come."""
+_ADAPTER_BYTES = 1024
+"""What an adapter between USB and a serial line may hold."""
+
 Seconds = Annotated[float, Meta(gt=0, le=120)]
 
 
@@ -68,10 +92,10 @@ class UsbAddress(Struct, frozen=True):
 
 
 class SerialAddress(Struct, frozen=True):
-    """A serial line; `flow` is who may stop whom: the printer by XOFF, by the CTS wire, or nobody."""
+    """A serial line; `flow` is who may stop whom: the printer by XOFF, by the CTS wire, or nobody. `baud` may be unknown."""
 
     path: str
-    baud: int
+    baud: int | None
     flow: str = "xonxoff"
 
 
@@ -99,8 +123,8 @@ def parse_connection(connection: str) -> Address:
             return UsbAddress(None)
         case "usb" if found := re.fullmatch(r"([0-9a-fA-F]{4}):([0-9a-fA-F]{4})", rest):
             return UsbAddress((int(found[1], 16), int(found[2], 16)))
-        case "serial" if found := re.fullmatch(r"([^?]+)\?baud=(\d{3,7})(?:&flow=(xonxoff|rtscts|none))?", rest):
-            return SerialAddress(found[1], int(found[2]), found[3] or "xonxoff")
+        case "serial" if found := _SERIAL.fullmatch(rest):
+            return SerialAddress(found[1], int(found[2]) if found[2] else None, found[3] or "xonxoff")
         case "network" if found := re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]/]+))(?::(\d{1,5}))?", rest):
             port = int(found[3] or 9100)
             if 0 < port < 65536:
@@ -109,8 +133,8 @@ def parse_connection(connection: str) -> Address:
             return FileAddress(rest)
     raise ConfigError(
         f"connection = '{connection}' is no printer connection; write 'usb', 'usb:04b8:0e15' (vendor:product), "
-        "'serial:/dev/ttyUSB0?baud=19200' (may end in &flow=xonxoff, rtscts or none), 'network:192.168.1.50:9100' "
-        "or 'file:/dev/usb/lp0'"
+        "'serial:/dev/ttyUSB0?baud=19200' (without baud: as probed; may end in &flow=xonxoff, rtscts or none), "
+        "'network:192.168.1.50:9100' or 'file:/dev/usb/lp0'"
     )
 
 
@@ -119,15 +143,18 @@ class EscposSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     `connection` is one of `usb`, `usb:VENDOR:PRODUCT` (hexadecimal), `serial:PATH?baud=19200` (and `&flow=rtscts` or `none`
     where the printer is not set to XON/XOFF), `network:HOST:PORT`, `file:PATH`. `completion` is by which means it tells that
-    a page is printed. `answers` is False for a printer that never says anything; then `completion` is of no use. `pushes` is
-    whether it may be asked to tell paper out by itself (GS a). Deadlines are in seconds without progress.
+    a page is printed: `gs_h` by its own word, `gs_r` by having processed it, `status` by being well after the time that it
+    takes, `none` not at all. `answers` is False for a printer that never says anything; then `completion` is of no use.
+    `pushes` is whether it may be asked to tell paper out by itself (GS a). What is not set of these, and the baud of a serial
+    line, is as a probe found it; else the profile says `completion`, it answers and pushes, at 19200 baud. Deadlines are in
+    seconds without progress.
     """
 
     connection: str
     profile: str = "generic-80"
-    completion: Literal["gs_h", "gs_r", "none"] = "gs_r"
-    answers: bool = True
-    pushes: bool = True
+    completion: Completion | None = None
+    answers: bool | None = None
+    pushes: bool | None = None
     write_deadline_s: Seconds = 5.0
     status_deadline_s: Seconds = 1.0
 
@@ -138,6 +165,23 @@ class EscposSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     def address(self) -> Address:
         """Where the printer is."""
         return parse_connection(self.connection)
+
+    def as_found(self, heard: Heard) -> EscposSettings:
+        """Return these settings with what a probe heard where they say nothing."""
+        address, connection = self.address, self.connection
+        if isinstance(address, SerialAddress) and address.baud is None and heard.baud is not None:
+            connection = _at_speed(address, heard.baud)
+        return replace(
+            self,
+            connection=connection,
+            completion=self.completion or heard.completion,
+            answers=heard.answers if self.answers is None else self.answers,
+            pushes=heard.pushes if self.pushes is None else self.pushes,
+        )
+
+
+def _at_speed(address: SerialAddress, baud: int) -> str:
+    return f"serial:{address.path}?baud={baud}&flow={address.flow}"
 
 
 class _Line(Protocol):
@@ -152,8 +196,12 @@ class _Line(Protocol):
         """Return how many bytes were taken but wait inside this computer, as far as it is known."""
 
     @abstractmethod
-    def close(self, *, discard: bool) -> None:
-        """Close at once; `discard` throws away what is unsent, so that no stale badge comes later."""
+    def discard(self) -> None:
+        """Throw away what is unsent, now or at the latest with the close, so that no stale badge comes later."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close at once."""
 
 
 class _DescriptorLine(_Line):
@@ -162,9 +210,17 @@ class _DescriptorLine(_Line):
     `ends` is whether an empty read is the end; usblp gives one for every empty answer of the printer.
     """
 
-    def __init__(self, descriptor: int, close: Callable[[bool], None], *, reads: bool = True, ends: bool = True) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        close: Callable[[], None],
+        discard: Callable[[], None],
+        *,
+        reads: bool = True,
+        ends: bool = True,
+    ) -> None:
         self._descriptor = descriptor
-        self._close = close
+        self._close, self._discard = close, discard
         self._listen = select.POLLIN if reads else 0
         self._ends = ends
 
@@ -197,8 +253,13 @@ class _DescriptorLine(_Line):
         (count,) = struct.unpack("i", answer)
         return int(count)
 
-    def close(self, *, discard: bool) -> None:
-        self._close(discard)
+    def discard(self) -> None:
+        with contextlib.suppress(OSError, termios.error):
+            self._discard()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._close()
 
 
 class _UsbLine(_Line):
@@ -227,7 +288,10 @@ class _UsbLine(_Line):
     def unsent(self) -> int:
         return 0
 
-    def close(self, *, discard: bool) -> None:  # noqa: ARG002  a transfer that timed out is already cancelled
+    def discard(self) -> None:
+        pass  # A transfer that timed out is already cancelled.
+
+    def close(self) -> None:
         from usb.core import USBError
         from usb.util import dispose_resources
 
@@ -241,7 +305,7 @@ def _open_serial(address: SerialAddress) -> _Line:
     try:
         port = serial.Serial(
             address.path,
-            address.baud,
+            address.baud or _USUAL_SPEED,
             timeout=0,
             xonxoff=address.flow == "xonxoff",
             rtscts=address.flow == "rtscts",
@@ -252,14 +316,7 @@ def _open_serial(address: SerialAddress) -> _Line:
     except (OSError, termios.error) as error:
         raise _missing(address.path, error) from error
 
-    def close(discard: bool) -> None:
-        with contextlib.suppress(OSError, termios.error):
-            if discard:
-                port.reset_output_buffer()
-        with contextlib.suppress(OSError):
-            port.close()
-
-    return _DescriptorLine(port.fileno(), close)
+    return _DescriptorLine(port.fileno(), port.close, port.reset_output_buffer)
 
 
 def _open_network(address: NetworkAddress, timeout: float) -> _Line:
@@ -270,14 +327,10 @@ def _open_network(address: NetworkAddress, timeout: float) -> _Line:
     connection.setblocking(False)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def close(discard: bool) -> None:
-        with contextlib.suppress(OSError):
-            if discard:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        with contextlib.suppress(OSError):
-            connection.close()
+    def discard() -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    return _DescriptorLine(connection.fileno(), close)
+    return _DescriptorLine(connection.fileno(), connection.close, discard)
 
 
 def _open_file(address: FileAddress, *, reads: bool) -> _Line:
@@ -288,11 +341,8 @@ def _open_file(address: FileAddress, *, reads: bool) -> _Line:
     except OSError as error:
         raise _missing(address.path, error) from error
 
-    def close(discard: bool) -> None:  # noqa: ARG001  usblp cancels what is under way by itself
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-
-    return _DescriptorLine(descriptor, close, reads=reads, ends=False)
+    # usblp cancels what is under way by itself.
+    return _DescriptorLine(descriptor, lambda: os.close(descriptor), lambda: None, reads=reads, ends=False)
 
 
 def _open_usb(address: UsbAddress, backend: Any, *, reads: bool) -> _Line:
@@ -357,18 +407,28 @@ class EscposPrinter(Printer):
     Settings = EscposSettings
 
     def __init__(self, settings: EscposSettings, usb_backend: object = None) -> None:
-        self._settings = settings
+        self._set(settings)
         self._usb_backend = usb_backend
         self._line: _Line | None = None
         self._replies = Replies()
         self._answers: list[int] = []
         self._pushed: PrinterStatus | None = None
         self._completed: int | None = None
-        self._fence_reached = False
+        self._cleared = False
+        self._may_clear = True
         self._in_step = False
         """Whether it is known that the printer waits for a command, not for the rest of a torn one."""
         self._torn = False
         self._sent: int | None = None
+        self._printed_at = 0.0
+        """When the page is out at the latest, by the clock of this computer."""
+
+    def _set(self, settings: EscposSettings) -> None:
+        self._settings = settings
+        self._answering = settings.answers is not False
+        self._pushing = self._answering and settings.pushes is not False
+        completion = settings.completion or profile(settings.profile).completion
+        self._means = completion if self._answering else "none"
 
     @property
     def profile(self) -> str:
@@ -377,7 +437,7 @@ class EscposPrinter(Printer):
 
     def open(self) -> None:
         """Connect."""
-        answers = self._settings.answers
+        answers = self._answering
         match self._settings.address:
             case UsbAddress() as address:
                 self._line = _open_usb(address, self._usb_backend, reads=answers)
@@ -387,15 +447,16 @@ class EscposPrinter(Printer):
                 self._line = _open_network(address, self._settings.write_deadline_s)
             case FileAddress() as address:
                 self._line = _open_file(address, reads=answers)
-        if self._means != "none":
-            self._replies.expect_fence()
-            self._write(FENCE)
+        if self._has_fence:
+            self._ask_fences(1)
 
     def close(self) -> None:
         """Disconnect; the unsent rest of a page that was not written whole is thrown away."""
         line, self._line = self._line, None
         if line is not None:
-            line.close(discard=self._torn)
+            if self._torn:
+                line.discard()
+            line.close()
 
     def describe(self) -> str:
         """Name connection and profile."""
@@ -403,52 +464,146 @@ class EscposPrinter(Printer):
 
     def status(self) -> PrinterStatus:
         """Ask in real time whether it is on line and has paper, and if not, why not."""
-        if not self._settings.answers:
+        if not self._answering:
             return PrinterStatus()
         status = self._ask_status()
         if status.ready:
             self._get_in_step()
+        elif not self._in_step:
+            # What an earlier life left in it would come out with the new paper.
+            self._clear()
         return status
 
     def send(self, page: bytes, process_id: int) -> None:
         """Write the page and what asks for its completion, listening all the while."""
         self._get_in_step()
         self._pushed = self._completed = self._sent = None
-        if self._settings.answers and self._settings.pushes and page.startswith(HW_INIT):
+        self._may_clear, self._cleared = True, False
+        if self._pushing and page.startswith(HW_INIT):
             # After the page's own initialisation, which ends it on some printers.
             page = HW_INIT + PUSH + page[len(HW_INIT) :]
         self._torn = True
         self._write(page)
         # Only now: what came while the page was written does not answer the end of it.
-        self._fence_reached = False
         if self._means == "gs_r":
-            self._replies.expect_fence()
-            self._write(FENCE)
+            self._ask_fences(2)
         elif self._means == "gs_h":
             self._write(completion_request(process_id))
         self._drain()
         self._torn = False
         self._sent = process_id
+        self._printed_at = time.monotonic() + self._takes_s(page)
 
     def wait_printed(self, process_id: int, timeout: float) -> bool:
-        """Wait for the printer's own word, by the means of the settings."""
+        """Wait for the printer's own word, by the means of the settings.
+
+        It is asked in between how it is: one that tells nothing by itself is noticed to have stopped before somebody changes
+        the paper and it goes on, with a badge in two halves. A fence and an estimate are only believed of a printer that is
+        well after them.
+        """
         if self._means == "none" or process_id != self._sent:
             return False
-        wanted = process_id % PROCESS_IDS
-
-        def printed() -> bool:
-            return self._completed == wanted or self._fence_reached
-
-        self._listen(lambda: printed() or self._stopped, timeout)
-        if printed():
+        until = time.monotonic() + timeout
+        due = min(until, self._printed_at if self._means == "status" else self._printed_at + _LATE_S)
+        while not self._said(process_id) and (left := due - time.monotonic()) > 0:
+            self._listen(lambda: self._said(process_id) or self._stopped, min(left, _POLL_S))
+            if not self._said(process_id):
+                self._refuse(self._pushed if self._stopped else self._asked_status())
+        if self._means == "gs_h" and self._said(process_id):
             return True
-        self._refuse(self._pushed)
-        self._refuse(self._ask_status())
+        status = self._ask_status()
+        self._refuse(status)
+        if self._means == "status" and self._printed_at <= until:
+            return status.paper in (Paper.ENOUGH, Paper.LOW)
+        if self._said(process_id):
+            return True
         raise DeviceSilent(f"the printer did not say within {timeout:g} s that the page is printed")
 
+    def _said(self, process_id: int) -> bool:
+        """Whether the printer said that it is through with this page."""
+        match self._means:
+            case "gs_h":
+                return self._completed == process_id % PROCESS_IDS
+            case "gs_r":
+                return not self._replies.fences
+            case _:
+                return False
+
+    def _takes_s(self, page: bytes) -> float:
+        """Return how long the slowest printer takes for a page of which it may have the first byte only now."""
+        address = self._settings.address
+        late = min(len(page), _ADAPTER_BYTES) * 10 / (address.baud or _USUAL_SPEED) if isinstance(address, SerialAddress) else 0
+        return rows_of(page) / _ROWS_PER_S + _START_AND_CUT_S + late
+
+    def probe(self, opening: bytes, process_id: int) -> Heard:
+        """Print `opening`, whose bytes begin with initialising, and return what the printer says while it does.
+
+        Opens the printer, on a serial line at the speed at which it answers. The rest of the page may be sent after it, and is
+        as well confirmed as this printer can. Takes some seconds when there are no answers. Raise as `open` and `send` do.
+        """
+        questions, baud = self._questions(replace(self._settings, completion="none", pushes=False))
+        fenced = self._fenced() if self._answering else False
+        if questions:
+            self._refuse(self._ask_status())
+        told: Completion = "status" if {Question.PRINTER, Question.PAPER} <= set(questions) else "none"
+        heard = Heard(questions=questions, completion="gs_r" if fenced else told, baud=baud)
+        if questions or fenced:
+            # Who takes this for text has it wiped out by the next initialising.
+            self._pushed = None
+            self._write(HW_INIT + PUSH)
+            pushes = self._listen(lambda: self._pushed is not None, self._settings.status_deadline_s)
+            heard = replace(heard, pushes=pushes)
+        self._write(opening + (completion_request(process_id) if questions or fenced else b""))
+        self._drain()
+        if fenced:
+            # All before was processed: what is not printed by then comes soon.
+            self._replies.fences = 0
+            self._ask_fences(1)
+            self._listen(lambda: not self._replies.fences, _PROCESSED_S)
+        wanted = process_id % PROCESS_IDS
+        if (questions or fenced) and self._listen(lambda: self._completed == wanted, self._settings.write_deadline_s):
+            heard = replace(heard, completion="gs_h")
+        self._in_step = True
+        # Whatever is configured: the rest of the page waits for no more than this printer has.
+        self._set(replace(self._settings, completion=heard.completion, answers=heard.answers, pushes=heard.pushes))
+        return heard
+
+    def _questions(self, asking: EscposSettings) -> tuple[tuple[int, ...], int | None]:
+        """Open and return which real-time questions are answered, and the speed of a serial line; usual speeds are tried."""
+        address = asking.address
+        tries: list[tuple[str, int | None]] = [(asking.connection, None)]
+        if isinstance(address, SerialAddress):
+            first = address.baud or _USUAL_SPEED
+            speeds = (first, *(speed for speed in _SPEEDS if speed != first), first)
+            tries = [(_at_speed(address, speed), speed) for speed in speeds]
+        for connection, speed in tries if asking.answers is not False else tries[:1]:
+            self.close()
+            self._replies = Replies()
+            self._set(replace(asking, connection=connection))
+            self.open()
+            if self._answering and self._ask(Question.PRINTER) is not None and not self._replies.noise:
+                others = (Question.OFFLINE_CAUSE, Question.ERROR_CAUSE, Question.PAPER)
+                return (1, *(int(each) for each in others if self._ask(each) is not None)), speed
+        return (), None
+
+    def _fenced(self) -> bool:
+        """Return whether the fence is answered, at the latest when what an earlier life left torn is filled up."""
+        for fill in (b"", _FILL):
+            self._write(fill)
+            self._drain()
+            self._replies.fences = 0
+            self._ask_fences(1)
+            if self._listen(lambda: not self._replies.fences, self._settings.status_deadline_s):
+                return True
+        return False
+
     @property
-    def _means(self) -> str:
-        return self._settings.completion if self._settings.answers else "none"
+    def _has_fence(self) -> bool:
+        return self._means in {"gs_h", "gs_r"}
+
+    def _ask_fences(self, count: int) -> None:
+        self._replies.fences += count
+        self._write(FENCE * count)
 
     @property
     def _stopped(self) -> bool:
@@ -467,24 +622,74 @@ class EscposPrinter(Printer):
         """
         if self._in_step:
             return
-        if self._means == "none":
+        if not self._has_fence:
             self._write(_FILL)
             self._drain()
-        elif not self._listen(lambda: self._fence_reached, self._settings.status_deadline_s):
+        elif not self._listen(lambda: not self._replies.fences, self._settings.status_deadline_s):
             self._write(_FILL)
             self._drain()
             raise DeviceSilent(
                 "the printer answers DLE EOT but not GS r: it is busy, or was cut off in a page and is now filled up; "
-                "if this stays, it can't tell what it has printed: set completion = 'none'"
+                "if this stays, it can't tell what it has printed: set completion = 'status'"
             )
+        elif self._means == "gs_r":
+            self._outlast_late_answers()
         self._in_step = True
 
+    def _outlast_late_answers(self) -> None:
+        """Wait until no answer to what an earlier life asked can come any more.
+
+        An answer to GS r carries no id: a late one would pass for that of the next page. What an earlier life asked stands in
+        the printer's buffer right before what was asked now, with no page in between, as no page is sent before the first
+        answer: all of them come in one go, and none comes after a silence. One that does after all is not enough either: the
+        end of a page is asked for twice, and the printer must answer in real time after that.
+        """
+        until = time.monotonic() + self._settings.write_deadline_s
+        while time.monotonic() < until:
+            self._ask_fences(1)
+            if not self._listen(lambda: not self._replies.fences, self._settings.status_deadline_s):
+                raise DeviceSilent("the printer answered GS r once, and then not again")
+            if self._quiet():
+                return
+            while time.monotonic() < until and not self._quiet():
+                pass
+        raise DeviceGarbled("the printer goes on answering what it was not asked")
+
+    def _quiet(self) -> bool:
+        """Return whether for a while there come no answers to what was not asked."""
+        before = self._replies.strays
+        return not self._listen(lambda: self._replies.strays != before, _QUIET_S)
+
+    def _clear(self) -> None:
+        """Have a printer that told why it stopped forget what it holds, so that no rest of it comes before the next page.
+
+        Once for each page: many don't know this, and pass over its bytes, none of which prints.
+        """
+        if not self._may_clear:
+            return
+        self._may_clear = False
+        if self._torn:
+            self._connected().discard()
+            self._torn = False
+        with contextlib.suppress(DeviceSilent, DeviceLost):
+            self._write(CLEAR, self._settings.status_deadline_s)
+            if self._listen(lambda: self._cleared, self._settings.status_deadline_s):
+                # What it answered before that came before that.
+                self._replies.fences, self._in_step = 0, True
+
     def _ask_status(self) -> PrinterStatus:
-        first = self._ask(Question.PRINTER)
-        if first is None:
+        status = self._asked_status()
+        if status is None:
             if self._replies.noise:
                 raise DeviceGarbled("the printer answers bytes that are no ESC/POS status; on a serial line: check baud")
             raise DeviceSilent("the printer does not answer; if it never can, set answers = false")
+        return status
+
+    def _asked_status(self) -> PrinterStatus | None:
+        """Ask the printer how it is; None when it does not answer."""
+        first = self._ask(Question.PRINTER)
+        if first is None:
+            return None
         answers = {Question.PRINTER: first}
         for question in (Question.PAPER, Question.OFFLINE_CAUSE, Question.ERROR_CAUSE):
             if question is Question.OFFLINE_CAUSE and not is_offline(first):
@@ -507,18 +712,21 @@ class EscposPrinter(Printer):
         return self._answers[-1] if self._answers else None
 
     def _write(self, data: bytes, deadline_s: float | None = None) -> None:
-        """Hand all of `data` to the kernel; the deadline runs anew with each byte that is taken."""
+        """Hand all of `data` to the kernel; the deadline runs anew with each byte that it takes or passes on.
+
+        A full buffer takes nothing until it is nearly empty: at 9600 baud that is four seconds.
+        """
         line, view = self._connected(), memoryview(data)
         deadline_s = deadline_s or self._settings.write_deadline_s
-        until = time.monotonic() + deadline_s
+        until, unsent = time.monotonic() + deadline_s, line.unsent()
         while view:
             written, received = line.exchange(view[:_CHUNK], max(0.0, min(until - time.monotonic(), deadline_s)))
             self._hear(received)
             if self._torn:
                 self._refuse(self._pushed)
             view = view[written:]
-            now = time.monotonic()
-            if written:
+            now, before, unsent = time.monotonic(), unsent, line.unsent()
+            if written or unsent < before:
                 until = now + deadline_s
             elif now >= until:
                 raise DeviceSilent(f"the printer took no bytes for {deadline_s:g} s, {len(view)} are left")
@@ -554,12 +762,15 @@ class EscposPrinter(Printer):
                     self._answers.append(value)
                 case Pushed(block):
                     self._pushed = from_pushed(block)
-                case FenceReached():
-                    self._fence_reached = True
                 case Completed(process_id):
                     self._completed = process_id
+                case Cleared():
+                    self._cleared = True
+                case FenceReached():
+                    pass  # `Replies` counts them.
 
     def _refuse(self, status: PrinterStatus | None) -> None:
         """Raise the cause that the printer told, if any."""
         if status is not None and status.cause is not None:
+            self._clear()
             raise DeviceRefused(f"the printer stopped: {status.cause.value}", status.cause)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from drivers.errors import DeviceLost, DeviceMissing, DeviceRefused, DeviceSilent
 from drivers.ports import Printer, PrinterStatus
-from drivers.printers.profiles import profile
+from drivers.printers.profiles import PrinterProfile, profile
 from drivers.printers.status import (
     PROCESS_IDS,
     Completed,
@@ -19,6 +19,7 @@ from drivers.printers.status import (
     completion_request,
     from_answers,
 )
+from drivers.virtual.paper import loaded
 from drivers.virtual.printer import Slip, VirtualPrinter
 
 
@@ -70,6 +71,41 @@ class PrinterHand:
         """Close the cover."""
         self._do(self._printer.cover_close)
 
+    def jam(self) -> None:
+        """Let the cutter jam."""
+        self._do(self._printer.jam)
+
+    def jam_paper(self) -> None:
+        """Let the paper jam."""
+        self._do(self._printer.jam_paper)
+
+    def jam_paper_after(self, rows: int) -> None:
+        """Let the paper jam when so many more rows were printed."""
+        with self._changed:
+            self._printer.jam_paper_after(rows)
+
+    def clear_jam(self) -> None:
+        """Free cutter and paper; what is crumpled is torn off."""
+        self._do(self._printer.clear_jam)
+
+    def power_cut(self) -> None:
+        """Pull the mains plug: it is gone as when it is unplugged, but what it had printed so far stays in it."""
+        with self._changed:
+            self._printer.power_cut()
+            self._plugged = False
+            self._changed.notify_all()
+
+    def power_cut_after(self, rows: int) -> None:
+        """Pull the mains plug when so many more rows were printed."""
+        with self._changed:
+            self._printer.power_cut_after(rows)
+
+    def power_on(self) -> None:
+        """Put the mains plug in; a driver that was open stays lost."""
+        with self._changed:
+            self._printer.power_on()
+        self.plug()
+
     def mute(self) -> None:
         """Let it say nothing."""
         with self._changed:
@@ -104,6 +140,12 @@ class PrinterHand:
             self._plugged = True
             self._openings += 1
 
+    def swap(self, printer: VirtualPrinter) -> None:
+        """Put another printer in its place, a clone perhaps; a driver that was open stays lost."""
+        with self._changed:
+            self._printer = printer
+            self._openings += 1
+
     # What people see
 
     @property
@@ -133,12 +175,13 @@ class PrinterHand:
 
     # What the driver does
 
-    def opened(self, *, dots: int, cutter: bool) -> int:
-        """Take it on behalf of an opening, whose number is returned."""
+    def opened(self, kind: PrinterProfile) -> int:
+        """Take it on behalf of an opening, whose number is returned; it is of that kind, loaded with that kind's paper."""
         with self._changed:
             if not self._plugged:
                 raise DeviceMissing("the printer is unplugged; plug it in")
-            self._printer.become(dots=dots, cutter=cutter)
+            labels = loaded(kind.media.kind, kind.media.length_mm, kind.dpmm)
+            self._printer.become(dots=kind.dots, cutter=kind.cut, labels=labels, lost_left=kind.left_dots)
             self._openings += 1
             return self._openings
 
@@ -157,6 +200,9 @@ class PrinterHand:
             self._reach(opening, deadline_s)
             self._completed = None
             self._hear(self._printer.feed(page + completion_request(process_id)))
+            if not self._printer.powered:
+                self.power_cut()
+                raise DeviceLost("the printer lost power")
             status = self._status()
             if status is not None and status.cause is not None:
                 self._printer.drop_input()
@@ -231,8 +277,7 @@ class FakePrinter(Printer):
 
     def open(self) -> None:
         """Take the printer; its paper is as wide as the profile says."""
-        kind = profile(self._settings.profile)
-        self._opening = self._hand.opened(dots=kind.dots, cutter=kind.cut)
+        self._opening = self._hand.opened(profile(self._settings.profile))
 
     def close(self) -> None:
         """Leave the printer."""

@@ -24,6 +24,11 @@ CODE_PAGES: Mapping[str, str] = {
 """Code pages that we use, by their names in python-escpos' data, as Python codecs; the first that covers a line is taken."""
 
 
+Completion = Literal["gs_h", "gs_r", "status", "none"]
+"""By which means a printer tells that a page is out, the best first: that it is printed (`GS ( H` fn 48), that it was processed
+(`GS r 1`), that nothing is wrong after the time that it takes (`DLE EOT`), or by none."""
+
+
 class Media(Struct, frozen=True, kw_only=True):
     """What is in the printer, and which way round a badge stands on it."""
 
@@ -53,13 +58,18 @@ class PrinterProfile(Struct, frozen=True, kw_only=True):
     """Whether it has a cutter."""
     tear_rows: int = 128
     """Rows from the head to the tear bar."""
-    completion: Literal["gs_h", "gs_r", "none"] = "gs_r"
-    """How it says that all before was printed (`GS ( H` fn 48) or at least processed (`GS r 1`)."""
+    completion: Completion = "gs_r"
+    """How it says that a page is out."""
     media: Media = Media()
     left_dots: int = 0
     """How far it prints to the left of where paper begins: so many dots at the left are lost."""
     stored_logo: str = ""
     """Digest of the logo that is kept in the printer's own memory (`Bitmap.digest`), empty for none."""
+
+    @property
+    def room(self) -> int:
+        """Dots across that reach the paper, in whole bytes also at half the resolution."""
+        return (self.dots - self.left_dots) // 16 * 16
 
 
 # Cheap printers agree on these numbers; most have no more than these.
@@ -109,7 +119,13 @@ def _from_capabilities(name: str) -> PrinterProfile:
     dots, dpi = media["width"].get("pixels"), media.get("dpi", 203)
     if not isinstance(dots, int) or dots < 256 or dpi not in {180, 203, "Unknown"}:
         raise ConfigError(f"printer profile '{name}' tells no width that a badge fits on; use one of {', '.join(SHIPPED)}")
-    numbers = {page: int(number) for number, page in data["codePages"].items()}
+    if features.get("starCommands") or not features.get("bitImageRaster"):
+        raise ConfigError(
+            f"printer profile '{name}' has no ESC/POS pictures (GS v 0), in which names are printed; where the printer has "
+            f"an ESC/POS mode, switch it on and use one of {', '.join(SHIPPED)}"
+        )
+    # Some list the pages of several makers one after the other: the first number of a page is the usual one.
+    numbers = {page: int(number) for number, page in sorted(data["codePages"].items(), key=lambda each: -int(each[0]))}
     return PrinterProfile(
         name=name,
         dots=dots // 8 * 8,

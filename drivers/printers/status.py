@@ -1,6 +1,7 @@
 """What a printer is asked and what it says: requests as bytes, replies told apart by shape in one stream, and their meaning.
 
-Source: Epson ESC/POS command reference (DLE EOT, GS a, GS r, GS ( H) and the table "transmission status identification".
+Source: Epson ESC/POS command reference (DLE EOT, DLE DC4 fn 8, GS a, GS r, GS ( H) and its table "transmission status
+identification".
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ FENCE = b"\x1dr\x01"
 """GS r 1: asks for one byte that comes when everything before it was processed."""
 PUSH = b"\x1da\x0e"
 """GS a: asks the printer to tell changes of being on line, of errors and of paper by itself."""
+CLEAR = bytes.fromhex("10 14 08 01 03 14 01 06 02 08")
+"""DLE DC4 fn 8: has the printer forget at once what it received and did not print; one block says that it did."""
 PROCESS_IDS = 95**4
 """How many process ids a printer can tell apart: four printable characters."""
 
-_BLOCK_HEADER, _PROCESS_ID, _BLOCK_END = 0x37, 0x22, 0x00
+_BLOCK_HEADER, _PROCESS_ID, _CLEARED, _BLOCK_END = 0x37, 0x22, b"\x37\x25", 0x00
 _LONGEST_BLOCK = 80
 
 
@@ -58,7 +61,11 @@ class Completed(Struct, frozen=True):
     process_id: int
 
 
-Reply = RealTime | Pushed | FenceReached | Completed
+class Cleared(Struct, frozen=True):
+    """The printer has forgotten all that it held."""
+
+
+Reply = RealTime | Pushed | FenceReached | Completed | Cleared
 
 
 def completion_request(process_id: int) -> bytes:
@@ -78,16 +85,15 @@ class Replies:
 
     noise: int
     """How many bytes were of no known shape."""
+    fences: int
+    """How many answers to GS r are awaited; set by whoever asks."""
+    strays: int
+    """How many bytes came that answer GS r, while none was awaited."""
 
     def __init__(self) -> None:
-        self.noise = 0
-        self._fence_awaited = False
+        self.noise = self.fences = self.strays = 0
         self._block = bytearray()
         self._pushed = bytearray()
-
-    def expect_fence(self) -> None:
-        """Accept one answer to GS r from now on."""
-        self._fence_awaited = True
 
     def feed(self, data: bytes) -> list[Reply]:
         """Return the replies that are complete with `data`, in order."""
@@ -119,8 +125,10 @@ class Replies:
                 self._pushed.clear()
                 return pushed
         elif byte & 0b1001_0000 == 0:
-            awaited, self._fence_awaited = self._fence_awaited, False
-            return FenceReached(byte) if awaited else None
+            if self.fences:
+                self.fences -= 1
+                return FenceReached(byte)
+            self.strays += 1
         else:
             self.noise += 1
         return None
@@ -128,6 +136,8 @@ class Replies:
     def _end_block(self) -> Reply | None:
         block = bytes(self._block)
         self._block.clear()
+        if block == _CLEARED:
+            return Cleared()
         if len(block) == 6 and block[1] == _PROCESS_ID:
             return Completed(sum((digit - 0x20) * 95**place for place, digit in enumerate(block[2:])))
         return None

@@ -9,7 +9,7 @@ from threading import Condition
 from msgspec import Struct
 from msgspec.structs import replace
 
-from drivers.errors import DeviceLost, DeviceMissing
+from drivers.errors import DeviceError, DeviceLost, DeviceMissing
 from drivers.ports import CardReader, PresentedCard, TornRead
 
 
@@ -20,6 +20,7 @@ class ReaderHand:
         self._changed = Condition()
         self._plugged = True
         self._hung = False
+        self._ailment: DeviceError | None = None
         self._openings = 0
         """Counts openings and pulled plugs: a reader opened before the last of them is dead."""
         self._lying: PresentedCard | None = None
@@ -73,6 +74,17 @@ class ReaderHand:
             self._hung = False
             self._changed.notify_all()
 
+    def ail(self, ailment: DeviceError) -> None:
+        """Let every call raise this, until `recover`."""
+        with self._changed:
+            self._ailment = ailment
+            self._changed.notify_all()
+
+    def recover(self) -> None:
+        """Let the calls work again."""
+        with self._changed:
+            self._ailment = None
+
     def until_waited_for(self, timeout: float = 5.0) -> None:
         """Wait until all cards were taken and the next is waited for; raise TimeoutError after `timeout` seconds."""
         with self._changed:
@@ -91,6 +103,8 @@ class ReaderHand:
             self._changed.wait_for(lambda: not self._hung)
             if not self._plugged:
                 raise DeviceMissing("the card reader is unplugged; plug it in")
+            if self._ailment is not None:
+                raise self._ailment
             self._openings += 1
             # Whoever came while the reader was closed was not seen by anybody.
             self._coming.clear()
@@ -105,13 +119,15 @@ class ReaderHand:
             self._waiting = True
             self._changed.notify_all()
             try:
-                while self._hung or (opening == self._openings and not self._coming):
+                while self._hung or (opening == self._openings and not self._coming and self._ailment is None):
                     left = deadline - time.monotonic()
                     if not self._hung and left <= 0:
                         return None
                     self._changed.wait(None if self._hung else left)
                 if opening != self._openings:
                     raise DeviceLost("the card reader was unplugged; plug it in")
+                if self._ailment is not None:
+                    raise self._ailment
                 return self._coming.popleft()
             finally:
                 self._waiting = False

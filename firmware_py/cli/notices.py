@@ -14,6 +14,7 @@ def add(commands: Any) -> None:
     """Add the commands to the parser."""
     group = commands.add_parser("notices", help="what staff was told").add_subparsers(metavar="WHAT", required=True)
     group.add_parser("list", help="what is not settled yet").set_defaults(handler=show)
+    group.add_parser("print", help="print them all on one slip").set_defaults(handler=print_all)
     command = group.add_parser("done", help="settle a notice, or all of them")
     command.add_argument("notice", help="a notice's number, or 'all'")
     command.set_defaults(handler=settle)
@@ -25,6 +26,14 @@ def show(args: argparse.Namespace) -> int:
     with open_office(args.config) as office:
         for line in lines(office, config):
             print(line)
+    return 0
+
+
+def print_all(args: argparse.Namespace) -> int:
+    """Have all open notices printed."""
+    with open_office(args.config) as office:
+        count = office.call("notices.print")["notices"]
+    print(f"on their way to the printer: {count}" if count else "there is no open notice")
     return 0
 
 
@@ -43,12 +52,15 @@ def settle(args: argparse.Namespace) -> int:
 def lines(office: Office, config: Config) -> Iterator[str]:
     """Return the open notices in the venue's language; the same words are said once, with how often."""
     from firmware_py.texts import load_texts
+    from kiosk.effects import Notice, TellStaff
+    from kiosk.slips import in_words
+    from kiosk.values import Cause
 
     texts, language = load_texts(), config.cafe.language
     said: dict[str, list[int]] = {}
     for notice in office.call("notices.list"):
-        cause = texts.say(language, f"cause.{notice['cause']}") if notice["cause"] else ""
-        words = texts.say(language, f"staff.{notice['notice']}", job=notice["job"] or "", cause=cause)
+        cause = None if notice["cause"] is None else Cause(notice["cause"])
+        words = in_words(TellStaff(Notice(notice["notice"]), notice["job"], cause, notice["detail"]), texts, language)
         said.setdefault(words, []).append(notice["id"])
     for words, numbers in said.items():
         times = f" ({len(numbers)} x)" if len(numbers) > 1 else ""

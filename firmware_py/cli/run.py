@@ -6,11 +6,15 @@ import argparse
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 """systemd-timesyncd makes this file when the clock is right."""
+RECOVERY_S = 600
+"""How long a ledger may take to be brought back; 50 MB from a slow stick to a slow card take a minute."""
 
 
 def add(commands: Any) -> None:
@@ -26,23 +30,40 @@ def run(args: argparse.Namespace) -> int:
     from firmware_py.clock import Clock
     from firmware_py.config import load
     from firmware_py.keys import VenueKey, key_path
-    from firmware_py.ledger import Ledger
+    from firmware_py.recovery import in_words, open_ledger
     from firmware_py.terminal.control import ControlSocket
-    from firmware_py.terminal.loop import Terminal
+    from firmware_py.terminal.integrity import IntegrityCheck
+    from firmware_py.terminal.loop import Damaged, Terminal
     from firmware_py.terminal.notify import Notifier
+    from firmware_py.terminal.shut import ShutDoor, open_sometime
     from firmware_py.wiring import Wiring
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     config = load(args.config)
-    ledger = Ledger.open(config.ledger.path, config.ledger.terminal)
+    wiring = Wiring(config)
+    wiring.check()
+    words = partial(in_words, texts=wiring.texts, language=wiring.language, timezone=config.timezone)
+    clock, notifier = Clock(config.timezone, None if config.cafe.trust_clock else SYNCHRONISED), Notifier()
+    busy = partial(notifier.more_time, RECOVERY_S)
+    attempt = partial(open_ledger, config.ledger.path, config.ledger.terminal, config.ledger.second, words, busy)
+    ledger = open_sometime(attempt, partial(ShutDoor, wiring, clock, notifier), _on_signals)
+    if ledger is None:
+        return 0
     key = VenueKey(key_path(config.ledger.path)).open(ledger)
-    clock = Clock(config.timezone, None if config.cafe.trust_clock else SYNCHRONISED)
-    terminal = Terminal(Wiring(config), ledger, key, clock, Notifier())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: terminal.stop())
+    terminal = Terminal(wiring, ledger, key, clock, notifier)
+    _on_signals(terminal.stop)
     control = ControlSocket(config.control.socket, terminal.post)
     control.open()
+    check = IntegrityCheck(config.ledger.path, lambda trouble: terminal.post(Damaged(trouble)))
+    check.start()
     try:
         return terminal.run()
     finally:
+        check.stop()
         control.close()
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    """Stop at SIGTERM and SIGINT."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop())

@@ -1,4 +1,4 @@
-"""`fikatap venue key`: the key without which no card is known."""
+"""`fikatap venue`: copies of the ledger, and the key without which no card is known."""
 
 from __future__ import annotations
 
@@ -15,6 +15,17 @@ def add(commands: Any) -> None:
     venue = commands.add_parser("venue", help="the venue").add_subparsers(metavar="WHAT", required=True)
     command = venue.add_parser("restored", help="say that the ledger came back from a copy, so that no id is given twice")
     command.set_defaults(handler=note_restored)
+    command = venue.add_parser("backup", help="copy the ledger into a folder, while the terminal runs or not")
+    command.add_argument("folder", type=Path)
+    command.set_defaults(handler=back_up)
+    command = venue.add_parser("restore", help="put a copy in the ledger's place; the terminal must be stopped")
+    command.add_argument(
+        "source", type=Path, help="a copy, or the folder of a second medium: then the newest, with its journal"
+    )
+    command.set_defaults(handler=restore)
+    command = venue.add_parser("start-empty", help="begin a ledger without members, cards and visits; the old one is set aside")
+    command.add_argument("--yes", action="store_true", help="say that you mean it")
+    command.set_defaults(handler=start_empty)
     group = venue.add_parser("key", help="the venue's key").add_subparsers(metavar="WHAT", required=True)
     command = group.add_parser("export", help="write the key to a new file that only you can read; keep it safe")
     command.add_argument("file", type=Path)
@@ -28,6 +39,49 @@ def note_restored(args: argparse.Namespace) -> int:
     """Give the ledger a new incarnation; the terminal must not run meanwhile."""
     with open_office(args.config) as office:
         print(f"ids now begin with {office.call('venue.restored')['prefix']}")
+    return 0
+
+
+def back_up(args: argparse.Namespace) -> int:
+    """Make a copy of the ledger now."""
+    from firmware_py.backup import copy_now
+    from firmware_py.config import load
+
+    copy = copy_now(load(args.config).ledger.path, args.folder)
+    print(f"{copy}: the key is not in it; 'fikatap venue key export' writes that to a file of its own")
+    return 0
+
+
+def restore(args: argparse.Namespace) -> int:
+    """Put a copy in the ledger's place; what was there is set aside."""
+    from functools import partial
+
+    from firmware_py.backup import copies
+    from firmware_py.config import load
+    from firmware_py.recovery import in_words, restore
+    from firmware_py.texts import load_texts
+    from kiosk.slips import in_words as said
+
+    config, texts = load(args.config), load_texts()
+    found = copies(args.source)[-1:] if args.source.is_dir() else [args.source]
+    if not found:
+        raise CommandError(f"{args.source} has no copies of a ledger (ledger-000001.db and so on)")
+    words = partial(in_words, texts=texts, language=config.cafe.language, timezone=config.timezone)
+    restored = restore(config.ledger.path, found[0], words)
+    print(f"brought back from {restored.copy}: {said(words(restored), texts, config.cafe.language)}")
+    return 0
+
+
+def start_empty(args: argparse.Namespace) -> int:
+    """Begin a new ledger."""
+    from firmware_py.config import load
+    from firmware_py.recovery import begin_anew
+
+    config = load(args.config)
+    if not args.yes:
+        raise CommandError("this begins a ledger without members, cards and visits; say --yes if you mean it")
+    aside = begin_anew(config.ledger.path, config.ledger.terminal)
+    print(f"a new ledger is in {config.ledger.path}; what was there is kept as {aside}")
     return 0
 
 

@@ -30,8 +30,8 @@ from kiosk.events import Event, JobSent, MatchAnswered
 log = logging.getLogger("fikatap")
 
 VERSION = 1
-MAX_LINE = 1 << 20
-"""A longer request is refused."""
+MAX_LINE = 1 << 17
+"""A longer request is refused: taken apart, it may need 40 times its size. A slice of members has up to 120,000 bytes."""
 MAX_BEHIND = 1_000
 """A client that has so many lines unread is dropped."""
 MAX_UNDER_WAY = 4

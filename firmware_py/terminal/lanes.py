@@ -112,6 +112,7 @@ class Lane(Generic[D]):
         self._wake = threading.Condition()
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
+        self._abandoned: threading.Thread | None = None
         self._busy_since = 0.0
         self._busy_with: Any | None = None
 
@@ -143,10 +144,14 @@ class Lane(Generic[D]):
         """Give up on the thread, which may hang in a library, and return the calls it did not finish."""
         self.generation += 1
         self.ask_to_stop()
-        self._thread = None
+        self._abandoned, self._thread = self._thread, None
         unfinished = list(self.calls)
         self.calls = deque()
         return unfinished
+
+    def freed(self) -> bool:
+        """Return whether the thread that was abandoned last has come back from where it hung, and ended."""
+        return self._abandoned is not None and not self._abandoned.is_alive()
 
     def ask_to_stop(self) -> None:
         """Ask the thread to close its device and end."""

@@ -6,22 +6,27 @@ import logging
 import queue
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar, assert_never
+from functools import partial
+from typing import Any, Protocol, TypeVar, assert_never
 
 from msgspec import Struct
 
 from drivers.errors import ConfigError, DeviceError, DeviceMissing, FikatapError
 from firmware_py.clock import Clock
 from firmware_py.commands import CommandError, carry_out
+from firmware_py.config import Config
+from firmware_py.journal import Change
 from firmware_py.keys import VenueKey
-from firmware_py.ledger import Ledger, LedgerError
+from firmware_py.ledger import DAY_MS, Ledger, LedgerDamaged, LedgerError
 from firmware_py.matching.embedded import EmbeddedMatching, MatchingServant, Question
+from firmware_py.recovery import mark_damaged
 from firmware_py.terminal.control import Command, HungUp
 from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp, Report
 from firmware_py.terminal.notify import Notifier
+from firmware_py.terminal.second import WAIT_S, Append, MakeCopy, SecondMedium, SecondServant
 from firmware_py.terminal.servants import LightsServant, PrinterServant, ReaderServant, SounderServant, cause_of
-from firmware_py.terminal.status import status, status_line
-from firmware_py.terminal.supervise import Supervisor
+from firmware_py.terminal.status import READER, SECOND, status, status_line
+from firmware_py.terminal.supervise import Health, Supervisor
 from firmware_py.wiring import Wiring
 from kiosk.door import DoorState, next_deadline, step
 from kiosk.effects import (
@@ -38,6 +43,8 @@ from kiosk.effects import (
     Enrolment,
     FindMatch,
     LightZone,
+    NoteMet,
+    Notice,
     OpenVisit,
     QueueBadge,
     SendJob,
@@ -54,6 +61,8 @@ from kiosk.events import (
     JobJudged,
     MemberCheckedIn,
     MemberLeft,
+    MemberRemoved,
+    NoticesAsked,
     PrinterChanged,
     TimePassed,
 )
@@ -63,6 +72,8 @@ from kiosk.values import CardId, Cause, JobId, MemberId
 log = logging.getLogger("fikatap")
 
 PRINTER, LIGHTS, SOUNDER, MATCHING = "printer", "lights", "sounder", "matching"
+LEDGER = "ledger"
+"""What a restart is for that brings the ledger back."""
 LOOK_EVERY_MS = 1_000
 """How often lanes, deadlines of the day and the watchdog are looked at when nothing happens."""
 END_OF_JOB_S = 4.0
@@ -81,18 +92,49 @@ class Fed(Struct, frozen=True):
     event: Event
 
 
-Message = Report | Command | HungUp | Fed | Stop
+class Damaged(Struct, frozen=True):
+    """The ledger was looked through, and is not what was written."""
+
+    trouble: str
+
+
+Message = Report | Command | HungUp | Fed | Damaged | Stop
 Observer = Callable[[Event | Effect], None]
 """Hears of every event and, once it was stored, of every effect; called in the loop's thread, must be quick."""
 
 T = TypeVar("T")
 
 
+class Inbox(Protocol):
+    """Where the loop waits for messages, as `queue.SimpleQueue` does."""
+
+    def put(self, item: Message, /) -> None:
+        """Add a message."""
+
+    def get(self, *, timeout: float) -> Message:
+        """Return the next message; raise `queue.Empty` after `timeout` seconds."""
+
+    def empty(self) -> bool:
+        """Tell whether no message waits."""
+
+
 class Terminal:
-    """One terminal at work. Made and run in one thread; `post` and `stop` may be called from any."""
+    """One terminal at work. Made and run in one thread; `post` and `stop` may be called from any.
+
+    `lane` and `inbox` are where threads and waiting come from: another pair makes the same terminal run by a schedule.
+    """
 
     def __init__(
-        self, wiring: Wiring, ledger: Ledger, key: VenueKey, clock: Clock, notifier: Notifier, observer: Observer | None = None
+        self,
+        wiring: Wiring,
+        ledger: Ledger,
+        key: VenueKey,
+        clock: Clock,
+        notifier: Notifier,
+        observer: Observer | None = None,
+        *,
+        lane: Callable[..., Lane[Any]] = Lane,
+        inbox: Inbox | None = None,
     ) -> None:
         self._wiring = wiring
         self._ledger = ledger
@@ -101,12 +143,16 @@ class Terminal:
         self._notifier = notifier
         self._observer = observer
         self._watchers: list[Command] = []
-        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._lane = lane
+        self._inbox = inbox or queue.SimpleQueue()
         self._tickets: dict[int, Command] = {}
         self._last_ticket = 0
         self._must_reload = False
+        self._damaged = False
         self._restart_for: str | None = None
         self._looked_ms = 0
+        self._cafe_day: int | None = None
+        """Counts days from closing to closing."""
         self._printer = PrinterChanged(Cause.MISSING)
         """The printer's latest word, which is not in the ledger."""
         self._heard_at: float | None = None
@@ -176,8 +222,10 @@ class Terminal:
         """Return the door's next deadline; while nothing can be stored none is met, and storing is tried at every look."""
         return None if self._must_reload else next_deadline(self.state)
 
-    def _take(self, message: Report | Command | HungUp | Fed) -> None:
+    def _take(self, message: Report | Command | HungUp | Fed | Damaged) -> None:
         match message:
+            case Damaged(trouble):
+                self._storage_failed(None, LedgerDamaged(f"{self._ledger.path} is damaged: {trouble}"))
             case Report():
                 self._hear(message)
             case Fed(event):
@@ -197,6 +245,8 @@ class Terminal:
         match report.item:
             case LaneUp(what):
                 self._supervisor.up(report.lane, what, now_ms)
+                if report.lane == SECOND:
+                    self._note(lambda: self._ledger.settle(Notice.SECOND_MISSING))
             case LaneDown(error):
                 self._supervisor.down(report.lane, error, now_ms)
             case LaneCrashed(ConfigError() as error) if self._supervisor.is_coming_back(report.lane):
@@ -252,7 +302,27 @@ class Terminal:
         if not self._must_reload:
             log.error("nothing can be stored, check-ins are refused: %s", error)
         self._must_reload = True
+        if isinstance(error, LedgerDamaged):
+            self._give_up_ledger(error)
         self._refuse(CommitFailed(reader))
+
+    def _give_up_ledger(self, error: LedgerDamaged) -> None:
+        """Write nothing to a damaged ledger any more; where there is a second medium, have the next start bring it back."""
+        if self._damaged:
+            return
+        self._damaged = True
+        if self._wiring.config.ledger.second is None:
+            log.error("there is no second medium: the door stays shut until somebody sees to the ledger")
+            return
+        try:
+            mark_damaged(self._ledger.path, str(error))
+        except OSError:
+            log.exception("the damaged ledger can't be marked")
+            return
+        if self._once_a_boot(LEDGER):
+            log.error("the terminal restarts to bring the ledger back")
+        else:
+            log.error("the ledger was brought back in this boot already: look at its disk, then restart the terminal")
 
     def _refuse(self, event: Event) -> None:
         """Tell the person at the reader to go to staff."""
@@ -263,16 +333,26 @@ class Terminal:
 
     def _reload(self) -> bool:
         """Open the ledger again and go on from what it holds, as after a restart; return whether that worked."""
+        if self._damaged:
+            return False
         try:
             self._ledger.reopen()
             now = self._clock.now()
             before = self.state
-            fresh = DoorState(house=before.house, recent=before.recent, enrolling=before.enrolling)
+            fresh = DoorState(
+                house=before.house,
+                recent=before.recent,
+                enrolling=before.enrolling,
+                asked_staff_ms=before.asked_staff_ms,
+            )
             started = self._ledger.started()
             state, effects = step(fresh, started, now)
             durable: list[Durable] = [effect for effect in effects if isinstance(effect, DURABLE)]
             # Stored even when nothing follows from it: only a commit shows that commits work again.
             self._ledger.commit(started, durable, now, state.serial)
+        except LedgerDamaged as error:
+            self._give_up_ledger(error)
+            return False
         except LedgerError:
             return False
         log.info("storing works again")
@@ -302,7 +382,7 @@ class Terminal:
                 self._supervisor.submit(PRINTER, effect)
             case EndEnrolment():
                 self._end_enrolment(effect)
-            case OpenVisit() | CloseVisit() | ConfirmVisit() | SettleMatch() | QueueBadge() | SetJob() | BindCard():
+            case OpenVisit() | CloseVisit() | ConfirmVisit() | SettleMatch() | NoteMet() | QueueBadge() | SetJob() | BindCard():
                 pass
             case TellStaff():
                 log.warning("staff: %s", self._wiring.notice(effect))
@@ -312,9 +392,36 @@ class Terminal:
     def _went_down(self, name: str, error: DeviceError | None) -> None:
         if name == PRINTER:
             self._inbox.put(Fed(PrinterChanged(cause_of(error))))
+        elif name == SECOND:
+            why = TellStaff(Notice.SECOND_MISSING, detail="…" if error is None else str(error))
+            self._note(lambda: self._ledger.tell(why))
+
+    def _note(self, store: Callable[[], None]) -> None:
+        """Store something that comes of no event."""
+        try:
+            store()
+        except LedgerError as error:
+            self._storage_failed(None, error)
+
+    def _copy(self, change: Change) -> None:
+        """Have a change appended to the second medium, and wait for that a moment where nothing else waits for it."""
+        second = self._supervisor.watched[SECOND]
+        waits = second.health is Health.UP and not second.lane.calls
+        call = Append(change)
+        if second.retry_ms is None and second.health is not Health.FAILED:
+            second.lane.submit(call)  # also while it is opened again: what comes after its copy began must not be missing
+        if waits:
+            call.taken.wait(WAIT_S)
 
     def _may_restart(self, name: str) -> bool:
-        """Allow one restart of the process for a device that hangs, once for each boot; the mark outlives the process."""
+        """Allow one restart of the process for a device that hangs; the door does without a second medium."""
+        if name == SECOND or not self._once_a_boot(name):
+            return False
+        log.error("%s hangs: the terminal restarts once", name)
+        return True
+
+    def _once_a_boot(self, name: str) -> bool:
+        """Restart the process, once for each boot and reason; the mark outlives the process. Return whether it will."""
         mark = self._wiring.config.ledger.path.with_suffix(".restarts")
         line = f"{self._clock.now().boot_id} {name}"
         try:
@@ -325,7 +432,6 @@ class Terminal:
             mark.write_text("\n".join([*current, line]) + "\n", encoding="utf-8")
         except OSError:
             return False  # without a mark a hanging device would restart the door for ever
-        log.error("%s hangs: the terminal restarts once", name)
         self._restart_for = name
         return True
 
@@ -336,6 +442,7 @@ class Terminal:
         if (due is not None and now_ms >= due) or now_ms - self._looked_ms >= LOOK_EVERY_MS:
             self._looked_ms = now_ms
             self._apply(TimePassed())
+            self._close_day()
             self._tidy()
             self._notifier.status(self._status_line())
             if self._notifier.watchdog_s is not None:
@@ -347,8 +454,21 @@ class Terminal:
             return
         try:
             self._ledger.tidy()
+            wall = self._clock.now().wall
+            if wall is not None:
+                self._ledger.forget(wall.utc_ms, self._wiring.config.ledger.keep_events_days * DAY_MS)
         except LedgerError as error:
             self._storage_failed(None, error)
+
+    def _close_day(self) -> None:
+        """Have a copy of the ledger made when the café has closed."""
+        wall = self._clock.now().wall
+        if wall is None:
+            return
+        day = (wall.local_day * 1440 + wall.local_minute - self._wiring.config.closes_minute) // 1440
+        if self._cafe_day not in (None, day):
+            self._supervisor.submit(SECOND, MakeCopy())
+        self._cafe_day = day
 
     def _status_line(self) -> str:
         return status_line(self.state, self._supervisor, self._wiring, stores=not self._must_reload)
@@ -370,8 +490,9 @@ class Terminal:
             self._storage_failed(None, error)
         except FikatapError as error:
             command.fail(str(error))
-        except (OverflowError, UnicodeError) as error:
-            command.fail(f"{command.name} takes no such argument: {error}")  # nothing that a database can hold
+        except (OverflowError, UnicodeError, RecursionError) as error:
+            # Nothing that a database can hold, or nested so deeply that it can't even be shown.
+            command.fail(f"{command.name} takes no such argument: {error}")
         else:
             if result is not _LATER:
                 command.answer(result)
@@ -392,6 +513,12 @@ class Terminal:
                 return self._leave(MemberId(_argument(command, "member", str)))
             case "members.remove" if self._is_enrolling(command.arguments.get("member")):
                 raise CommandError("a card is being enrolled for that member; hold one to the reader, or wait a minute")
+            case "members.remove":
+                removed = carry_out(command.name, command.arguments, self._ledger, self._key)
+                self._apply_command(MemberRemoved(MemberId(removed["removed"])))
+                return removed
+            case "notices.print":
+                return self._print_notices()
             case "venue.restored":
                 raise CommandError("stop the terminal first: 'systemctl stop fikatap'")
             case "cards.enrol":
@@ -446,6 +573,19 @@ class Terminal:
         else:
             command.fail(_NOT_ENROLLED[effect.outcome])
 
+    def _print_notices(self) -> Any:
+        """Have all open notices printed as one slip."""
+        if not self.state.house.prints:
+            raise CommandError("there is no printer; 'fikatap notices list' shows the notices")
+        found = self._ledger.notices()
+        if found:
+            told = (
+                TellStaff(Notice(each.notice), each.job, None if each.cause is None else Cause(each.cause), each.detail)
+                for each in found
+            )
+            self._apply_command(NoticesAsked(tuple(told)))
+        return {"notices": len(found)}
+
     def _judge(self, job_id: JobId, *, printed: bool) -> Any:
         job: Job | None = self._ledger.job(job_id)
         if job is None or job.state is not JobState.UNKNOWN:
@@ -466,7 +606,8 @@ class Terminal:
                 message = self._inbox.get(timeout=(deadline - self._clock.now().boot_ms) / 1000)
             except (queue.Empty, ValueError):
                 break
-            if isinstance(message, Fed) or (isinstance(message, Report) and message.lane == PRINTER):
+            # Whoever taps meanwhile is answered, too.
+            if not isinstance(message, Stop):
                 self._take(message)
             if self._under_way() != job:
                 break
@@ -480,21 +621,32 @@ class Terminal:
 
     def _lanes(self) -> list[Lane[Any]]:
         wiring, config = self._wiring, self._wiring.config
-        lanes: list[Lane[Any]] = [
-            Lane(f"reader {name}", chosen.make, ReaderServant(name, self._key.pseudonym), self.post)
-            for name, chosen in config.readers.items()
-        ]
+        lanes = answering_lanes(config, self._key.pseudonym, self.post, self._lane)
         if config.printer is not None:
-            lanes.append(Lane(PRINTER, config.printer.make, PrinterServant(wiring.render), self.post))
-        if config.lights is not None:
-            lanes.append(Lane(LIGHTS, config.lights.make, LightsServant(), self.post))
-        if config.sounder is not None:
-            lanes.append(Lane(SOUNDER, config.sounder.make, SounderServant(), self.post, newest_only=True))
-        lanes.append(Lane(MATCHING, self._matching, MatchingServant(), self.post))
+            lanes.append(self._lane(PRINTER, wiring.make_printer, PrinterServant(wiring.render), self.post))
+        lanes.append(self._lane(MATCHING, self._matching, MatchingServant(), self.post))
+        if config.ledger.second is not None:
+            second = partial(SecondMedium, config.ledger.second, config.ledger.path)
+            lanes.append(self._lane(SECOND, second, SecondServant(), self.post))
+            self._ledger.hand_on(self._copy)
         return lanes
 
     def _matching(self) -> EmbeddedMatching:
         return EmbeddedMatching(self._wiring.zones, self._wiring.vocabulary, self._ledger.reader)
+
+
+def answering_lanes(
+    config: Config, pseudonym: Callable[[bytes], CardId], post: Callable[[Report], None], lane: Callable[..., Lane[Any]]
+) -> list[Lane[Any]]:
+    """Return the lanes by which a tap is heard and answered: readers, lights, sounder."""
+    lanes = [
+        lane(f"{READER}{name}", chosen.make, ReaderServant(name, pseudonym), post) for name, chosen in config.readers.items()
+    ]
+    if config.lights is not None:
+        lanes.append(lane(LIGHTS, config.lights.make, LightsServant(), post))
+    if config.sounder is not None:
+        lanes.append(lane(SOUNDER, config.sounder.make, SounderServant(), post, newest_only=True))
+    return lanes
 
 
 def _argument(command: Command, name: str, kind: type[T]) -> T:

@@ -32,6 +32,10 @@ class Notifier:
         """Say that the end is near."""
         self._send("STOPPING=1")
 
+    def more_time(self, seconds: int) -> None:
+        """Ask for so much more time before READY."""
+        self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1_000_000}")
+
     def status(self, words: str) -> None:
         """Say how things stand, when it has changed."""
         if words != self._status:

@@ -10,6 +10,7 @@ from typing import Any, assert_never
 from drivers.errors import DeviceGarbled, DeviceLost, DeviceMissing, DeviceRefused, DeviceSilent
 from drivers.ports import CardReader, Kind, Lights, Paper, PresentedCard, Printer, Sounder, TornRead
 from firmware_py.terminal.lanes import CardRead
+from kiosk.badge import Badge, Slip
 from kiosk.effects import Answer, AwaitJob, CheckPrinter, LightZone, SendJob
 from kiosk.events import (
     CardTorn,
@@ -24,7 +25,7 @@ from kiosk.events import (
     PrinterChanged,
 )
 from kiosk.jobs import Job
-from kiosk.values import CardId, Cause, JobId, ZoneId
+from kiosk.values import CardId, Cause, ZoneId
 
 log = logging.getLogger("fikatap")
 
@@ -81,10 +82,10 @@ class PrinterServant(_Idle):
 
     idle_every_s = 2.0
 
-    def __init__(self, render: Callable[[Job, str], bytes], printed_timeout_s: float = 30.0) -> None:
+    def __init__(self, render: Callable[[Job, str], bytes], printed_timeout_s: float = 15.0) -> None:
         self._render = render
         self._printed_timeout_s = printed_timeout_s
-        self._page: tuple[JobId, bytes] | None = None
+        self._page: tuple[Badge | Slip, bytes] | None = None
 
     def opened(self, device: Printer) -> Iterator[Event]:
         """Say how the printer is."""
@@ -101,7 +102,7 @@ class PrinterServant(_Idle):
             case CheckPrinter():
                 # Made before the first byte is owed to the journal: a page that can't be made is not half printed.
                 try:
-                    self._page = (job.id, self._render(job, device.profile))
+                    self._page = (job.page, self._render(job, device.profile))
                 except Exception as error:  # noqa: BLE001 - see below
                     # Whatever is wrong with one badge must not close the door for the others. What the error says may hold a
                     # name, so the journal gets the place only.
@@ -116,7 +117,8 @@ class PrinterServant(_Idle):
                 else:
                     yield JobReady(job.id)
             case SendJob():
-                page = self._page[1] if self._page is not None and self._page[0] == job.id else None
+                # A fault slip may have taken in more meanwhile.
+                page = self._page[1] if self._page is not None and self._page[0] == job.page else None
                 page = page if page is not None else self._render(job, device.profile)
                 try:
                     device.send(page, job.process_id)
@@ -142,10 +144,10 @@ class PrinterServant(_Idle):
             yield JobBroken(call.job.id, cause_of(error), told=False)
 
     def deadline_s(self, call: Any | None) -> float:
-        """Leave a slow serial line its time: 40 kB at 9600 baud take 40 s."""
+        """Leave a slow serial line its time: 40 kB at 9600 baud take 40 s. A driver that stands still tells so much earlier."""
         match call:
             case SendJob():
-                return 180.0
+                return 60.0
             case AwaitJob():
                 return self._printed_timeout_s + 5.0
             case _:

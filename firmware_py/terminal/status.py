@@ -10,14 +10,14 @@ from firmware_py.wiring import Wiring
 from kiosk.door import DoorState
 from kiosk.values import Now
 
-READER = "reader "
+READER, SECOND = "reader ", "second"
 
 
 def status_line(state: DoorState, supervisor: Supervisor, wiring: Wiring, *, stores: bool) -> str:
     """Return how things stand in the venue's language: open or closed and why, how many are here, what wants attention."""
 
-    def say(key: str, **parts: str | int) -> str:
-        return wiring.texts.say(wiring.language, f"status.{key}", **parts)
+    def say(key: str) -> str:
+        return wiring.texts.say(wiring.language, f"status.{key}")
 
     readers = [watched for name, watched in supervisor.watched.items() if name.startswith(READER)]
     parts = []
@@ -27,7 +27,10 @@ def status_line(state: DoorState, supervisor: Supervisor, wiring: Wiring, *, sto
         parts.append(say("no_reader"))
     else:
         parts.append(say("open"))
-    parts.append(say("here", count=len(state.visits)))
+    parts.append(wiring.texts.count(wiring.language, "status.here", len(state.visits)))
+    second = supervisor.watched.get(SECOND)
+    if second is not None and second.health in (Health.DOWN, Health.FAILED):
+        parts.append(say("no_second"))
     if state.house.prints and state.spool.cause is not None:
         parts.append(wiring.texts.say(wiring.language, f"cause.{state.spool.cause}"))
     elif state.spool.paper_low:

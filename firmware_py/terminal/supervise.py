@@ -14,10 +14,10 @@ from kiosk.events import Event
 
 log = logging.getLogger("fikatap")
 
-BACK_OFF_MS = (100, 200, 500, 1_000)
-"""How long to wait before each next opening; the last one goes on for ever."""
+BACK_OFF_MS = (100, 200, 500)
+"""How long to wait before each next opening; the last one goes on for ever. A device that is there again is open within 1 s."""
 STEADY_MS = 10_000
-"""A device that was up for so long starts again at the shortest wait."""
+"""A device that was up for so long starts again at the shortest wait, and is not said to come and go."""
 HEALED_MS = 3_600_000
 """A device that was up for so long has its earlier hangs forgiven."""
 ABANDON_LIMIT = 2
@@ -31,7 +31,7 @@ class Health(StrEnum):
     UP = "up"
     DOWN = "down"
     FAILED = "failed"
-    """It hung again after the restart that was to help: left alone until somebody sees to it."""
+    """It hung again after the restart that was to help: left alone until the call that hangs has come back."""
 
 
 class Watched:
@@ -48,6 +48,8 @@ class Watched:
         """Why it went down; None for a lane that hung."""
         self.since_ms = now_ms
         self.attempts = 0
+        self.flaps = False
+        """It went down again soon after it was back: what it does is not said each time."""
         self.abandoned = 0
         self.retry_ms: int | None = None
 
@@ -100,7 +102,8 @@ class Supervisor:
     def up(self, name: str, what: str, now_ms: int) -> None:
         """Note that a device is open, and say so once."""
         watched = self.watched[name]
-        log.info("%s is %s: %s", name, "back" if watched.health is Health.DOWN else "open", what)
+        if not watched.flaps:
+            log.info("%s is %s: %s", name, "back" if watched.health is Health.DOWN else "open", what)
         watched.health, watched.what, watched.trouble, watched.since_ms = Health.UP, what, "", now_ms
 
     def down(self, name: str, error: DeviceError, now_ms: int) -> None:
@@ -116,8 +119,17 @@ class Supervisor:
                 if now_ms >= watched.retry_ms:
                     watched.retry_ms = None
                     watched.lane.start()
-            elif watched.health is not Health.FAILED and watched.lane.overdue():
+            elif watched.health is Health.FAILED:
+                # Opened before that, each attempt would leave one more hanging thread behind.
+                if watched.lane.freed():
+                    watched.health = Health.DOWN
+                    watched.abandoned = ABANDON_LIMIT - 1
+                    self._schedule(watched, now_ms)
+            elif watched.lane.overdue():
                 self._abandon(watched, now_ms)
+            elif watched.flaps and watched.health is Health.UP and now_ms - watched.since_ms >= STEADY_MS:
+                watched.flaps = False
+                log.info("%s is back and stays: %s", watched.lane.name, watched.what)
 
     def next_ms(self) -> int | None:
         """Return when the next device is to be reopened."""
@@ -143,16 +155,27 @@ class Supervisor:
             self._schedule(watched, now_ms)
             return
         watched.health = Health.FAILED
-        if not self._restart(name):
-            log.error("%s hung again after a restart and is left alone: unplug it, plug it in, restart the terminal", name)
+        if self._restart(name):
+            # What hangs with it may hang for the same reason, and is helped by the same restart or by none.
+            for other in self.watched.values():
+                if other is not watched and other.abandoned and other.health is not Health.UP:
+                    self._restart(other.lane.name)
+        else:
+            log.error("%s hung again after a restart and is left alone until it comes back: unplug it and plug it in", name)
 
     def _down(self, watched: Watched, error: DeviceError | None, trouble: str, unfinished: list[Any], now_ms: int) -> None:
         """Say once that a device is gone, and what becomes of its calls."""
-        if watched.health is Health.UP and now_ms - watched.since_ms >= STEADY_MS:
-            watched.attempts = 0
         first = watched.health is not Health.DOWN
         if first:
-            log.warning("%s is gone: %s", watched.lane.name, trouble)
+            steady = watched.health is not Health.UP or now_ms - watched.since_ms >= STEADY_MS
+            again = not steady and watched.attempts > 0
+            if steady:
+                watched.attempts, watched.flaps = 0, False
+            if again and not watched.flaps:
+                watched.flaps = True
+                log.warning("%s comes and goes: %s", watched.lane.name, trouble)
+            elif not again:
+                log.warning("%s is gone: %s", watched.lane.name, trouble)
             watched.since_ms = now_ms
         watched.health, watched.trouble, watched.error = Health.DOWN, trouble, error
         self._lost(watched, unfinished)

@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 from kiosk.matching.profiles import Present, Profile
 from kiosk.matching.score import common_digits, industries_differ
+from kiosk.names import possessive, sentence_start
 from kiosk.texts import Texts
 from kiosk.values import Language, Reason, ReasonKind, TopicId
 from kiosk.vocabulary import Vocabulary
 
 SIMILAR_DIGITS = 2
 """Occupations with as many common first digits of their ISCO-08 codes are called similar aloud."""
-PEERS = (ReasonKind.PEER, ReasonKind.COLLEAGUE)
 
 
 def reason(visitor: Present, partner: Present) -> Reason:
@@ -50,23 +50,26 @@ def _whose_turn(topics: Iterable[TopicId], turn: int) -> TopicId | None:
     return choice[turn % len(choice)] if choice else None
 
 
-def reason_sentence(reason: Reason, partner_name: str, texts: Texts, vocabulary: Vocabulary, language: Language) -> str:
-    """Return the sentence for the reader's badge; `partner_name` is a name or `person_number`.
+def reason_sentence(
+    reason: Reason, partner_name: str, texts: Texts, vocabulary: Vocabulary, language: Language, turn: int
+) -> str:
+    """Return the sentence whose turn it is for the reader's badge; `partner_name` is a name or `person_number`.
 
     A reason that names what this vocabulary does not hold, or holds as sensitive, names nothing instead.
     """
-    if not _speakable(reason, vocabulary):
-        return texts.say(language, "reason.open_only", partner=partner_name)
-    parts = {"partner": partner_name}
-    for part, topic in (("ask", reason.ask), ("give", reason.give)):
-        if topic is not None:
-            parts[part] = vocabulary.topics[topic].phrase(language)
+    parts = {"partner": partner_name, "partner_s": possessive(partner_name, language)}
     key = f"reason.{reason.kind.value}"
-    if reason.industries is not None:
+    if not _speakable(reason, vocabulary):
+        key = "reason.open_only"
+    elif reason.industries is not None:
         parts["own"], parts["other"] = (vocabulary.industries[industry][language] for industry in reason.industries)
-    elif reason.ask is None or reason.give is None:
-        key += "_only"
-    return texts.say(language, key, **parts)
+    else:
+        for part, topic in (("ask", reason.ask), ("give", reason.give)):
+            if topic is None:
+                key = f"reason.{reason.kind.value}_only"
+            else:
+                parts[part] = vocabulary.topics[topic].phrase(language)
+    return sentence_start(texts.vary(language, key, turn, **parts), partner_name)
 
 
 def _speakable(reason: Reason, vocabulary: Vocabulary) -> bool:
@@ -80,6 +83,6 @@ def person_number(number: int, texts: Texts, language: Language) -> str:
     return texts.say(language, "reason.person_number", number=number)
 
 
-def starter(texts: Texts, language: Language, turn: int, kind: ReasonKind = ReasonKind.OPEN) -> str:
-    """Return the opening sentence whose turn it is; people of similar occupations have their own."""
-    return texts.vary(language, "starter.peer" if kind in PEERS else "starter.general", turn)
+def starter(texts: Texts, language: Language, turn: int, kind: ReasonKind | None = None) -> str:
+    """Return the opening sentence whose turn it is: one for the kind of reason, a general one without an introduction."""
+    return texts.vary(language, "starter.general" if kind is None else f"starter.{kind.value}", turn)

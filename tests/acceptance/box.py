@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -138,6 +139,23 @@ class Box:
         self._process = None
         return code
 
+    def ended(self) -> int:
+        """Wait until it ends by itself, and return the exit code."""
+        assert self._process is not None
+        code = self._process.wait(PATIENCE_S)
+        self._process = None
+        return code
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it do nothing meanwhile, as one that is far too busy."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def rss_mb(self) -> float:
         """The terminal's resident memory."""
         assert self._process is not None
@@ -181,6 +199,10 @@ class Box:
 
         self.until(told, f"answers {signals}")
 
+    def answers(self) -> list[str]:
+        """What visitors were told while somebody watched."""
+        return [event["signal"] for event in self.events if event["kind"] == "Answer"]
+
     def until_jobs(self, state: str, count: int) -> None:
         """Wait until so many badge jobs came to this state."""
         self.until(lambda _: self.jobs(state) >= count, f"{count} jobs {state}")
@@ -203,8 +225,12 @@ class Box:
 
     def until_printer_ready(self) -> None:
         """Wait until the printer can print."""
+        self.until_printer(None)
+
+    def until_printer(self, cause: str | None) -> None:
+        """Wait until the printer stands still for this cause, or can print."""
         deadline = time.monotonic() + PATIENCE_S
-        while self.status()["printer"]["cause"] is not None:
+        while self.status()["printer"]["cause"] != cause:
             assert time.monotonic() < deadline, self.status()
 
     def _watch(self, client: ControlClient) -> None:

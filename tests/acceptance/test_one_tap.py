@@ -54,7 +54,9 @@ def walk(box: Box, reader: PrivatePcscd | Pn532, printer: NetworkPrinter | Seria
     assert "Håkon" in words
     assert "Fråga Håkon om pedagogik och utbildning." in words
     visit = next(event["visit"] for event in box.events if event["kind"] == "MatchAnswered" and event["introduction"])
-    assert badge.qr == (f"https://fika.example/v/{visit}",)
+    (contact,) = badge.qr
+    assert contact.startswith("MECARD:N:Sigrid;NOTE:Marknadsförare inom energi / ")
+    assert contact.endswith(f" / {visit};URL:https\\://fika.example/v/{visit};;")
     assert printer.errors == ()
     pins.until(ZONE_PINS[zone], 1)
     box.until_jobs("confirmed", 2)

@@ -220,6 +220,83 @@ def test_after_new_paper_a_new_driver_prints_the_page_whole(answering: Setup) ->
     assert answering.hand.papers[-1].texts[-2:] == ("Alva", "Råksmörgås")
 
 
+@pytest.mark.parametrize(
+    "page", [PAGE, b"\x1b@\x1c." + IMAGE * 3 + b"Alva\nR\x84ksm\x94rg\x86s\n\x1dVB\x00"], ids=["text", "picture"]
+)
+def test_of_a_page_that_stopped_nothing_comes_with_the_new_paper(answering: Setup, page: bytes) -> None:
+    printer = answering.open(completion="gs_h")
+    printer.status()
+    answering.hand.paper_out_after(20)
+    with pytest.raises(DeviceRefused):  # noqa: PT012  told by either, as fast as the wire is
+        printer.send(page, 1)
+        printer.wait_printed(1, 2)
+    printer.close()
+    # Nobody is faster than that: the roll is in before the driver is open again.
+    answering.hand.paper_in()
+    printer = answering.open()
+    assert printer.status().ready
+    printer.send(PAGE, 2)
+    assert printer.wait_printed(2, 5)
+    (slip,) = answering.hand.papers
+    assert slip.texts == ("Alva", "Råksmörgås")
+    assert [scrap.height for scrap in answering.hand.scraps] == [20]
+    if isinstance(answering.hand, Rig):
+        assert answering.hand.errors == ()
+
+
+def test_power_lost_within_a_page_is_noticed_and_the_next_page_comes_after_the_rest_of_it(answering: Setup) -> None:
+    printer = answering.open(**SHORT)
+    printer.status()
+    answering.hand.power_cut_after(20)
+    with pytest.raises((DeviceLost, DeviceSilent)):  # noqa: PT012  told by either, as fast as the wire is
+        printer.send(PAGE, 1)
+        printer.wait_printed(1, 0.5)
+    assert not answering.hand.papers
+    printer.close()
+    answering.hand.power_on()
+    for number in (1, 2):
+        printer = answering.open()
+        printer.status()
+        printer.send(PAGE, number)
+        assert printer.wait_printed(number, 5)
+        printer.close()
+    after, next_one = answering.hand.papers
+    assert after.texts[-2:] == next_one.texts == ("Alva", "Råksmörgås")
+    assert after.height == next_one.height + 20
+
+
+def test_power_lost_between_pages_is_noticed(answering: Setup) -> None:
+    printer = answering.open(**SHORT)
+    printer.status()
+    answering.hand.power_cut()
+    with pytest.raises((DeviceLost, DeviceSilent)):
+        printer.status()
+    printer.close()
+    answering.hand.power_on()
+    assert answering.open().status().ready
+
+
+@pytest.mark.parametrize("paper", [True, False], ids=["paper", "cutter"])
+def test_a_jam_is_told_until_it_is_cleared(answering: Setup, paper: bool) -> None:
+    printer, hand = answering.open(), answering.hand
+    (hand.jam_paper if paper else hand.jam)()
+    # No status bit tells paper that is stuck from a broken motor.
+    assert printer.status().cause is (Cause.OFFLINE if paper else Cause.CUTTER)
+    hand.clear_jam()
+    assert printer.status() == PrinterStatus(paper=Paper.ENOUGH)
+
+
+def test_paper_that_jams_within_a_page_is_told_and_what_is_crumpled_is_torn_off(answering: Setup) -> None:
+    printer = answering.open(**SHORT)
+    printer.status()
+    answering.hand.jam_paper_after(20)
+    with pytest.raises(DeviceRefused):  # noqa: PT012  told by either, as fast as the wire is
+        printer.send(PAGE, 1)
+        printer.wait_printed(1, 2)
+    answering.hand.clear_jam()
+    assert [scrap.height for scrap in answering.hand.scraps] == [20]
+
+
 def test_a_printer_that_is_not_there_is_missing(anyone: Setup) -> None:
     anyone.hand.unplug()
     with pytest.raises(DeviceMissing):

@@ -137,8 +137,8 @@ def test_jobs_are_listed_without_a_word_of_the_badge(desk: Desk) -> None:
         TellStaff(Notice.BADGE_UNKNOWN, job.id),
     ]
     desk.ledger.commit(TimePassed(), effects, TRUSTED, 2)
-    expected = {"job": job.id, "visit": came.id, "member": "sigrid", "state": "unknown", "cause": None, "copy": False}
-    assert desk("jobs.list") == [expected]
+    stands = {"what": "badge", "state": "unknown", "cause": None, "copy": False}
+    assert desk("jobs.list") == [{"job": job.id, "visit": came.id, "member": "sigrid", **stands}]
     assert desk("notices.list")[0]["job"] == job.id
     assert desk("notices.resolve", notice=desk("notices.list")[0]["id"]) == {"resolved": 1}
     with pytest.raises(CommandError, match="there is no open notice 1"):

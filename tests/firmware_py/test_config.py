@@ -77,6 +77,25 @@ BAD = {
     ),
     "for ever": (GOOD + "[door]\nlight_s = inf", "[door] light_s = inf must be more than 0 and at most 604800 seconds"),
     "no number": (GOOD + "[door]\nlight_s = nan", "[door] light_s = nan must be more than 0 and at most 604800 seconds"),
+    "a strange paper": (
+        GOOD + '[badge]\nmedia = "lable"',
+        "[badge] media = 'lable': Invalid enum value 'lable'; choose one of roll, label, mark",
+    ),
+    "a label without length": (
+        GOOD + '[badge]\nmedia = "label"',
+        "[badge] length_mm = 0 must be 30 to 300 millimetres where media = 'label': from the top of one label to the top of *",
+    ),
+    "a mark too soon": (
+        GOOD + '[badge]\nmedia = "mark"\nlength_mm = 29.9',
+        "[badge] length_mm = 29.9 must be 30 to 300 millimetres where media = 'mark': *",
+    ),
+    "a label too late": (GOOD + '[badge]\nmedia = "label"\nlength_mm = 300.5', "[badge] length_mm = 300.5 must be 30 to 300 *"),
+    "a label of no number": (GOOD + '[badge]\nmedia = "label"\nlength_mm = nan', "[badge] length_mm = nan must be 30 to 300 *"),
+    "a roll with a length": (
+        GOOD + "[badge]\nlength_mm = 60",
+        '[badge] length_mm = 60 is for media = "label" or "mark"; a roll has no length',
+    ),
+    "a template that is no name": (GOOD + "[badge]\ntemplate = 5", "[badge] template = 5: write a text in quotes, not 5"),
     "no time to match": (GOOD + "[matching]\ndeadline_ms = 0", "[matching] deadline_ms = 0 must be 1 to 60000 milliseconds"),
     "a long name": (
         GOOD + '[ledger]\nterminal = "The Door"',
@@ -107,7 +126,7 @@ BAD = {
     "no connection": (GOOD + '[printer]\ndriver = "escpos"', "[printer] needs connection = …"),
     "a strange way to tell": (
         GOOD + '[printer]\ndriver = "escpos"\nconnection = "usb"\ncompletion = "gsh"',
-        "[printer] completion = 'gsh': Invalid enum value 'gsh'; choose one of gs_h, gs_r, none",
+        "[printer] completion = 'gsh': Invalid enum value 'gsh'; choose one of gs_h, gs_r, status, none",
     ),
     "a strange profile": (
         GOOD + '[printer]\ndriver = "escpos"\nconnection = "usb"\nprofile = "generic-85"',
@@ -161,6 +180,35 @@ def test_what_is_left_out_holds_as_documented() -> None:
     assert (config.printer, config.lights, config.sounder) == (None, None, None)
     assert config.ledger.path == Path("/var/lib/fikatap/ledger.db")
     assert config.control.socket == Path("/run/fikatap/control.sock")
+
+
+def test_what_the_badges_are_printed_on_is_known() -> None:
+    badge = parse(GOOD + '[badge]\nmedia = "label"\nlength_mm = 30\nturned = true').badge
+    assert (badge.media, badge.length_mm, badge.turned, badge.template) == ("label", 30, True, None)
+
+
+def test_a_template_lies_beside_the_configuration_or_where_it_says(tmp_path: Path) -> None:
+    path = tmp_path / "terminal.toml"
+    for name, found in (("badge.toml", tmp_path / "badge.toml"), ("/srv/badge.toml", Path("/srv/badge.toml"))):
+        path.write_text(GOOD + f'[badge]\ntemplate = "{name}"', encoding="utf-8")
+        assert load(path).badge.template == found
+
+
+@pytest.mark.parametrize("logo", [False, True])
+def test_a_terminal_does_not_start_with_a_wrong_template_or_logo(logo: bool, tmp_path: Path) -> None:
+    """It ends before there is a ledger, and before any device is opened."""
+    (tmp_path / "logo.png").write_bytes(b"no picture")
+    (tmp_path / "badge.toml").write_text('logo = "logo.png"' if logo else '\nfeilds = ["name"]', encoding="utf-8")
+    path = tmp_path / "terminal.toml"
+    places = f'[ledger]\npath = "{tmp_path}/ledger.db"\n[badge]\ntemplate = "badge.toml"\n[printer]\ndriver = "fake"\n'
+    path.write_text(GOOD + places, encoding="utf-8")
+    done = subprocess.run([FIKATAP, "run", "--config", path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 78
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        f"fikatap: {tmp_path}/{'logo.png: is no picture' if logo else 'badge.toml line 2: a template has no'}"
+    )
+    assert not (tmp_path / "ledger.db").exists()
 
 
 def test_a_printer_of_python_escpos_data_is_known() -> None:

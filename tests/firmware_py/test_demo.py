@@ -102,7 +102,7 @@ def test_people_tap_from_the_keyboard() -> None:
             ("x", "  'x' is no number from 1 to 40"),
             ("99", "  '99' is no number from 1 to 40"),
             ("l", "   1  Sixten"),
-            ("s", "  open; 1 here"),
+            ("s", "  open; 1 visitor here"),
         ):
             cafe.stdin.write(f"{key}\n")
             cafe.stdin.flush()

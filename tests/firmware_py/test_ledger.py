@@ -10,18 +10,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from firmware_py.database import STEPS, migrate
 from firmware_py.ledger import Ledger, LedgerError, LedgerInUse, LedgerTooNew, OpenNotice, TapPath
-from kiosk.badge import Badge, BadgeZone
+from kiosk.badge import Badge, BadgeZone, Slip, SlipKind, SlipLine
 from kiosk.effects import (
     BindCard,
     CloseVisit,
     ConfirmVisit,
     Durable,
     Ending,
+    NoteMet,
     Notice,
     OpenVisit,
     QueueBadge,
@@ -40,6 +42,7 @@ from kiosk.values import (
     Language,
     Member,
     MemberId,
+    Met,
     Now,
     Reason,
     ReasonKind,
@@ -160,6 +163,7 @@ def test_after_a_restart_visits_matches_owed_badges_and_counters_are_as_they_wer
         serial=10,
         number=2,
         starts=1,
+        introductions=1,
     )
 
 
@@ -172,6 +176,62 @@ def test_a_closed_visit_is_not_open_after_a_restart_and_owes_no_match(ledger: Le
 
 def test_each_start_is_counted(ledger: Ledger) -> None:
     assert [ledger.started().starts for _ in range(3)] == [1, 2, 3]
+
+
+def test_whom_somebody_met_is_kept_until_they_go(ledger: Ledger, path: Path) -> None:
+    came = check_in(ledger, 1, HAKON)
+    met = (Met(MemberId("xerxes"), 2, "Xerxes", (TopicId("budget"),)), Met(SIGRID.id, 3))
+    ledger.commit(TimePassed(), [NoteMet(came.id, met[:1])], TRUSTED, 1)
+    ledger.commit(TimePassed(), [NoteMet(came.id, met)], TRUSTED, 1)
+    assert ledger.started().visits == (replace(came, met=met),)
+    ledger.commit(tapped(HAKON), [CloseVisit(came.id, Ending.TAPPED)], TRUSTED, 1)
+    ledger.close()
+    assert b"Xerxes" not in bytes_of(path)
+
+
+def test_introductions_are_counted_for_ever_even_when_their_people_are_removed(ledger: Ledger) -> None:
+    sigrid, hakon, maeve = check_in(ledger, 1, SIGRID), check_in(ledger, 2, HAKON), check_in(ledger, 3, MAEVE)
+    introduce(ledger, sigrid, hakon)
+    introduce(ledger, maeve, sigrid)
+    ledger.remove_member(SIGRID.id)
+    ledger.reopen()
+    assert ledger.started().introductions == 2
+
+
+def test_a_commit_that_fails_counts_no_introduction(disk: Disk, ledger: Ledger) -> None:
+    sigrid, hakon = check_in(ledger, 1, SIGRID), check_in(ledger, 2, HAKON)
+    disk.fault = apsw.FullError
+    with pytest.raises(LedgerError):
+        introduce(ledger, sigrid, hakon)
+    disk.fault = None
+    assert ledger.started().introductions == 0
+    introduce(ledger, sigrid, hakon)
+    assert ledger.started().introductions == 1
+
+
+def test_a_ledger_of_the_first_version_goes_on_with_all_that_it_had(path: Path) -> None:
+    path.parent.mkdir()
+    first = apsw.Connection(str(path))
+    migrate(first, path, STEPS[:1], new_incarnation="x")
+    first.execute("INSERT INTO members (id, profile) VALUES ('hakon', ?), ('maeve', ?)", (_profile(HAKON), _profile(MAEVE)))
+    opened = "INSERT INTO visits VALUES (?, ?, ?, 1, 'boot-1', 5, NULL, NULL, NULL, 0, 1, 0, 'window', 0, 0, NULL, NULL)"
+    first.execute(opened, ("t1-x-1", "hakon", 1))
+    first.execute(opened, ("t1-x-2", "maeve", 2))
+    first.execute(
+        "INSERT INTO introductions VALUES ('hakon', 'maeve', 1, NULL, 't1-x-1'), ('maeve', 'hakon', 2, NULL, 't1-x-2')"
+    )
+    first.execute("UPDATE terminal SET serial = 2, number = 2")
+    first.close()
+    ledger = Ledger.open(path)
+    started = ledger.started()
+    assert [(each.member, each.met) for each in started.visits] == [(HAKON, ()), (MAEVE, ())]
+    assert (started.introductions, started.serial) == (2, 2)
+    assert path.with_name("ledger.db.v1").exists()
+    ledger.close()
+
+
+def _profile(member: Member) -> str:
+    return msgspec.json.encode(member).decode()
 
 
 def test_the_order_is_that_of_the_serial_not_of_the_letters(ledger: Ledger) -> None:
@@ -284,6 +344,35 @@ def test_a_badge_is_forgotten_when_it_came_out_and_the_visitor_has_left(ledger: 
     assert ledger.job(late.id) is None
     ledger.close()
     assert b"Xerxes" not in bytes_of(path)
+
+
+def slip_of(serial: int, kind: SlipKind, visit: Visit | None = None, text: str = "Xerxes") -> Job:
+    slip = Slip(kind=kind, language=Language.SV, title="Tack", lines=(SlipLine(text),))
+    whose = (VisitId(""), MemberId("")) if visit is None else (visit.id, visit.member.id)
+    return Job(JobId(f"t1-x-{serial}"), *whose, None, TRUSTED, 77, slip=slip)
+
+
+@pytest.mark.parametrize("state", [JobState.CONFIRMED, JobState.FAILED, JobState.UNKNOWN, JobState.EXPIRED])
+def test_a_slip_outlives_its_visit_and_its_words_are_forgotten_when_it_ends(
+    ledger: Ledger, path: Path, state: JobState
+) -> None:
+    came = check_in(ledger, 1, SIGRID)
+    slips = (slip_of(2, SlipKind.FOLLOW_UP, came), slip_of(3, SlipKind.FAULT))
+    closing: list[Durable] = [CloseVisit(came.id, Ending.TAPPED), *(QueueBadge(slip) for slip in slips)]
+    ledger.commit(tapped(SIGRID), closing, TRUSTED, 3)
+    assert ledger.started().jobs == slips
+    ledger.commit(TimePassed(), [SetJob(slip.id, state, Cause.SILENT) for slip in slips], TRUSTED, 3)
+    assert ledger.jobs() == []
+    assert ledger.counts()["badges_unknown"] == 0
+    ledger.close()
+    assert b"Xerxes" not in bytes_of(path)
+
+
+def test_a_fault_slip_that_takes_in_more_is_still_one(ledger: Ledger) -> None:
+    first, more = slip_of(3, SlipKind.FAULT), slip_of(3, SlipKind.FAULT, text="Xerxes, Ygor")
+    ledger.commit(TimePassed(), [QueueBadge(first)], TRUSTED, 3)
+    ledger.commit(TimePassed(), [QueueBadge(more)], TRUSTED, 3)
+    assert ledger.jobs() == [more]
 
 
 def test_a_badge_that_staff_is_asked_about_is_kept(ledger: Ledger) -> None:
@@ -406,7 +495,12 @@ def test_tap_and_match_run_no_other_statements(ledger: Ledger) -> None:
     ledger.met(SIGRID.id)
     job = job_of(first, 3)
     effects: list[Durable] = [QueueBadge(job), SetJob(job.id, JobState.UNKNOWN), TellStaff(Notice.BADGE_UNKNOWN, job.id)]
-    ledger.commit(TimePassed(), [*effects, BindCard(CARD, SIGRID.id), ConfirmVisit(first.id, confirmed=True)], TRUSTED, 3)
+    ledger.commit(
+        TimePassed(),
+        [*effects, BindCard(CARD, SIGRID.id), NoteMet(first.id, ()), ConfirmVisit(first.id, confirmed=True)],
+        TRUSTED,
+        3,
+    )
     ledger.commit(TimePassed(), [CloseVisit(first.id, Ending.TAPPED)], TRUSTED, 3)
     known = {" ".join(statement.split()) for statement in TapPath} | {"BEGIN IMMEDIATE", "COMMIT"}
     assert seen <= known
@@ -627,12 +721,40 @@ def test_a_removed_member_is_gone_from_every_byte(ledger: Ledger, path: Path) ->
     done: list[Durable] = [QueueBadge(each) for each in (job, about)]
     done += [SetJob(each.id, JobState.UNKNOWN) for each in (job, about)]
     ledger.commit(TimePassed(), [*done, CloseVisit(theirs.id, Ending.TAPPED)], TRUSTED, 4)
+    met = (Met(xerxes.id, 1, "Xerxes"), Met(MAEVE.id, 9, "Maeve"))
+    waiting = slip_of(5, SlipKind.FOLLOW_UP, theirs)
+    ledger.commit(TimePassed(), [NoteMet(other.id, met), QueueBadge(waiting)], TRUSTED, 5)
     ledger.tidy()
     ledger.remove_member(xerxes.id)
     left = bytes_of(path)
     assert (b"Xerxes" in left, ("ab" * 32).encode() in left) == (False, False)
     assert ledger.met(HAKON.id) == set()
-    assert [each.member for each in ledger.started().visits] == [HAKON]
+    assert [(each.member, each.met) for each in ledger.started().visits] == [(HAKON, met[1:])]
+    assert ledger.started().jobs == ()
+
+
+@pytest.mark.parametrize("state", [JobState.CONFIRMED, JobState.FAILED, JobState.UNKNOWN])
+@pytest.mark.parametrize("begun", [JobState.SENDING, JobState.SENT])
+def test_what_was_at_the_printer_for_a_removed_member_is_forgotten_however_it_ends(
+    ledger: Ledger, path: Path, begun: JobState, state: JobState
+) -> None:
+    xerxes = replace(SIGRID, id=MemberId("m0017"), first_name="Xerxes", short_name="")
+    ledger.put_members([xerxes])
+    theirs, other = check_in(ledger, 1, xerxes), check_in(ledger, 2, HAKON)
+    jobs = (job_of(theirs, 3, "Xerxes"), slip_of(4, SlipKind.FOLLOW_UP, theirs))
+    queued: list[Durable] = [QueueBadge(each) for each in jobs]
+    begins = [SetJob(each.id, begun) for each in jobs]
+    beside = job_of(other, 5)
+    queued += [QueueBadge(beside), SetJob(beside.id, begun)]
+    ledger.commit(TimePassed(), [*queued, *begins, CloseVisit(theirs.id, Ending.TAPPED)], TRUSTED, 5)
+    ledger.remove_member(xerxes.id)
+    # Nobody's, so that the door prints nothing anew; that of somebody else stays theirs.
+    assert [each.member for each in ledger.started().jobs] == ["", "", HAKON.id]
+    ledger.commit(TimePassed(), [SetJob(each.id, state) for each in jobs], TRUSTED, 5)
+    assert [each.id for each in ledger.jobs()] == [beside.id]
+    ledger.tidy()
+    ledger.close()
+    assert b"Xerxes" not in bytes_of(path)
 
 
 def test_an_open_visit_of_a_removed_member_is_closed_at_the_next_start(ledger: Ledger) -> None:

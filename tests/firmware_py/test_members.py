@@ -107,6 +107,11 @@ def test_a_consent_that_is_missing_is_no(vocabulary: Vocabulary) -> None:
         ("first_name", "x" * 61, "has 61 characters; at most 60 are taken"),
         ("first_name", "Si\x07grid", "'Si\\u0007grid' holds the control character U+0007; leave it out"),
         ("first_name", "Si\u202egrid", "holds the control character U+202E; leave it out"),
+        ("first_name", "\u200d\u200b", "line 2, first_name: '\\u200d\\u200b' shows nothing on paper (U+200D); write the name"),
+        ("first_name", "\u3164", "shows nothing on paper (U+3164); write the name in letters"),
+        ("first_name", "\u1160\u2800", "shows nothing on paper (U+1160); write the name in letters"),
+        ("first_name", "\U000e0041\ufe0f", "shows nothing on paper (U+E0041); write the name in letters"),
+        ("short_name", "\u200b", "line 2, short_name: '\\u200b' shows nothing on paper (U+200B); write the name in letters"),
         ("language", "swedish", "line 2, language: 'swedish' is not a language of the badge; choose one of sv, da, nb, en"),
         ("occupation", "sofware developer", "did you mean 'software developer'"),
         ("occupation", "25", "'25' is neither an occupation in the list nor an ISCO-08 code of four digits"),
@@ -121,6 +126,15 @@ def test_a_consent_that_is_missing_is_no(vocabulary: Vocabulary) -> None:
 )
 def test_a_faulty_field_is_told_with_what_would_be_right(field: str, value: str, said: str, vocabulary: Vocabulary) -> None:
     assert said in fault_in(field, value, vocabulary)
+
+
+@pytest.mark.parametrize(
+    "name", ["\u0645\u0647\u200c\u0633\u0627", "\u260e", "7", "\u0915\u094d\u200d\u0937", "\u200fSigrid", "'"]
+)
+def test_a_name_of_which_anything_shows_is_taken(name: str, vocabulary: Vocabulary) -> None:
+    row = rows(f"id,first_name,language\nm1,{name},sv".encode(), vocabulary)[0]
+    assert row.member is not None
+    assert row.member.first_name == name
 
 
 def test_every_fault_of_a_line_is_told(vocabulary: Vocabulary) -> None:

@@ -8,14 +8,15 @@ from msgspec.structs import replace
 
 from firmware_py.texts import load_texts
 from firmware_py.vocabulary import load_language_names
-from kiosk.badge import Badge
+from kiosk.badge import Badge, Slip
 from kiosk.compose import compose
 from kiosk.door import DoorState, step
-from kiosk.effects import Answer, Effect
+from kiosk.effects import Answer, Effect, TellStaff
 from kiosk.events import CardTapped, Event, Started
 from kiosk.house import House
 from kiosk.jobs import Job
 from kiosk.signals import Signal
+from kiosk.slips import fault
 from kiosk.spool import Spool
 from kiosk.texts import Texts
 from kiosk.values import (
@@ -25,6 +26,7 @@ from kiosk.values import (
     JobId,
     Language,
     Member,
+    MemberId,
     Now,
     Reason,
     ReasonKind,
@@ -154,10 +156,22 @@ def badge_job(
     now: Now,
     found: Introduction | None = None,
     partner: Visit | None = None,
+    turn: int = 0,
 ) -> Job:
     """Return the job that a settled question should order."""
-    badge = compose(HOUSE, visit, found, partner, signal, now)
+    badge = compose(HOUSE, visit, found, partner, signal, now, turn=turn)
     return Job(job_id(serial), visit.id, visit.member.id, badge, now, process_id(serial))
+
+
+def slip_job(serial: int, slip: Slip, now: Now, visit: Visit | None = None) -> Job:
+    """Return the job of a slip, for a visitor or for whoever is there."""
+    visit_of, member_of = (VisitId(""), MemberId("")) if visit is None else (visit.id, visit.member.id)
+    return Job(job_id(serial), visit_of, member_of, None, now, process_id(serial), slip=slip)
+
+
+def fault_job(serial: int, now: Now, *notices: TellStaff) -> Job:
+    """Return the job of the slip that tells staff these notices."""
+    return slip_job(serial, fault(HOUSE, (), notices, now), now)
 
 
 def badge_of(job: Job) -> Badge:

@@ -1,8 +1,23 @@
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
-from kiosk.badge import Badge, BadgeIntroduction, BadgeZone, Block, Role, blocks
+from kiosk.badge import (
+    NEEDED,
+    PLAIN,
+    Badge,
+    BadgeIntroduction,
+    BadgeZone,
+    Block,
+    Field,
+    Role,
+    Slip,
+    SlipKind,
+    SlipLine,
+    Template,
+    blocks,
+)
 from kiosk.values import Language, Symbol
 from tests.kiosk.rig import texts
 
@@ -42,8 +57,7 @@ def test_a_full_badge_has_everything_in_order() -> None:
         Block(Role.NAME, "Siri"),
         Block(Role.HEADLINE, "Sykepleier"),
         Block(Role.LABEL, "Snakk med meg om"),
-        Block(Role.TEXT, "ledelse"),
-        Block(Role.TEXT, "kor"),
+        Block(Role.TEXT, "ledelse · kor"),
         Block(Role.LABEL, "Møt"),
         Block(Role.PARTNER, "Håkon"),
         Block(Role.TEXT, "Er nå: Stuen"),
@@ -93,3 +107,64 @@ def test_a_partner_whose_place_nobody_knows_is_named_without_one() -> None:
 def test_braces_in_a_member_s_words_are_only_words() -> None:
     badge = replace(BARE, zone=BadgeZone("{name}", Symbol.STAR, "{0}"))
     assert blocks(badge, TEXTS)[2] == Block(Role.ZONE, "{name}, {0}", Symbol.STAR)
+
+
+def test_a_template_orders_the_fields() -> None:
+    order = (Field.ZONE, Field.LOGO, Field.NAME, Field.COPY)
+    assert [block.role for block in blocks(FULL, TEXTS, Template(fields=order))] == [
+        Role.GO,
+        Role.ZONE,
+        Role.LOGO,
+        Role.NAME,
+        Role.COPY,
+    ]
+
+
+@pytest.mark.parametrize("field", [field for field in PLAIN.fields if field not in NEEDED])
+def test_a_field_that_a_template_leaves_out_takes_its_label_along(field: Field) -> None:
+    fields = tuple(each for each in PLAIN.fields if each is not field)
+    left, gone = blocks(FULL, TEXTS, Template(fields=fields)), blocks(FULL, TEXTS, Template(fields=(field,)))
+    assert gone
+    whole = list(blocks(FULL, TEXTS))
+    assert list(left) == [block for block in whole if block not in gone]
+
+
+def test_a_copy_is_marked_before_all_else_and_a_first_print_is_not() -> None:
+    assert blocks(FULL, TEXTS)[0].role is Role.COPY
+    assert not [block for block in blocks(replace(FULL, copy=False), TEXTS) if block.role is Role.COPY]
+
+
+def test_no_time_is_promised_that_is_not_known() -> None:
+    assert "Gjelder" not in "".join(block.text for block in blocks(replace(FULL, until=""), TEXTS))
+
+
+SLIP = Slip(
+    kind=SlipKind.FOLLOW_UP,
+    language=Language.NB,
+    title="Takk for i dag, Siri!",
+    text="Du møtte 2 personer.",
+    lines=(SlipLine("Håkon", "Om kor."), SlipLine("Nr. 12")),
+    after="Takk en av dem.",
+    memo="Å huske:",
+    small="22.11.2026",
+    copy=True,
+)
+
+
+def test_a_full_slip_has_everything_in_order() -> None:
+    assert blocks(SLIP, TEXTS) == (
+        Block(Role.COPY, "KOPI"),
+        Block(Role.TITLE, "Takk for i dag, Siri!"),
+        Block(Role.TEXT, "Du møtte 2 personer."),
+        Block(Role.PARTNER, "Håkon"),
+        Block(Role.TEXT, "Om kor."),
+        Block(Role.PARTNER, "Nr. 12"),
+        Block(Role.CLOSING, "Takk en av dem."),
+        Block(Role.MEMO, "Å huske:"),
+        Block(Role.SMALL, "22.11.2026"),
+    )
+
+
+def test_a_bare_slip_is_its_title() -> None:
+    bare = Slip(kind=SlipKind.FAULT, language=Language.NB, title="Til de ansatte")
+    assert blocks(bare, TEXTS) == (Block(Role.TITLE, "Til de ansatte"),)

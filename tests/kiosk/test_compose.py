@@ -5,11 +5,14 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from firmware_py.roster import made_up_members
 from kiosk.badge import Badge, BadgeIntroduction, BadgeZone, blocks
 from kiosk.compose import MEETING_MINUTES, TALK_TOPICS, compose
+from kiosk.contact import contact
 from kiosk.matching import Present, find_match, profile
 from kiosk.signals import Signal
 from kiosk.values import (
@@ -68,25 +71,28 @@ def words(badge: Badge) -> str:
 
 
 def test_a_badge_with_an_introduction_says_who_where_why_and_how_to_begin() -> None:
-    reason = TEXTS.say(
+    reason = TEXTS.vary(
         Language.SV,
         "reason.both",
+        0,
         partner="Maeve",
         ask=VOCABULARY.topics[TopicId("budget")].phrase(Language.SV),
         give=VOCABULARY.topics[TopicId("photo")].phrase(Language.SV),
     )
+    headline = "Systemutvecklare inom " + VOCABULARY.industries["J"][Language.SV]
+    talk = tuple(VOCABULARY.topics[topic].labels[Language.SV] for topic in topics("photo ux"))
     assert introduced() == Badge(
         language=Language.SV,
         first_name="Sigrid",
         zone=BadgeZone("Långbordet", Symbol.CIRCLE, "gul"),
-        qr="fikatap:v/t1-x-12",
-        headline="Systemutvecklare inom " + VOCABULARY.industries["J"][Language.SV],
-        talk_to_me_about=tuple(VOCABULARY.topics[topic].labels[Language.SV] for topic in topics("photo ux")),
+        qr=contact("Sigrid", (headline, f"Prata med mig om {talk[0]}", talk[1], "1970-01-06"), "t1-x-12"),
+        headline=headline,
+        talk_to_me_about=talk,
         introduction=BadgeIntroduction(
             partner="Maeve",
             partner_zone="Biblioteket",
             reason=reason,
-            starter=TEXTS.vary(Language.SV, "starter.general", 12),
+            starter=TEXTS.vary(Language.SV, "starter.both", 0),
         ),
         until="17:45",
         languages=("svenska", "English", "suomi"),
@@ -123,6 +129,17 @@ def test_a_short_name_is_the_one_that_is_printed() -> None:
     assert alone(replace(READER, first_name="Alexandra", short_name="Alex")).first_name == "Alex"
 
 
+def test_a_name_of_spaces_is_a_number_on_the_badge_in_its_code_and_to_others() -> None:
+    blank = alone(replace(READER, first_name="\u3000 "))
+    assert blank.first_name == TEXTS.say(Language.SV, "badge.number", number=12)
+    assert blank.qr.startswith(f"MECARD:N:{blank.first_name};")
+    meet = introduced(partner=replace(PARTNER, first_name=" ")).introduction
+    unnamed = introduced(partner=replace(PARTNER, consents=replace(PARTNER.consents, name=False))).introduction
+    assert meet is not None
+    assert unnamed is not None
+    assert meet.partner == unnamed.partner
+
+
 def test_missing_consents_mean_no() -> None:
     badge = alone(replace(READER, consents=Consents()))
     assert badge.headline == ""
@@ -157,7 +174,7 @@ def test_an_unnamed_partner_is_a_number_in_every_line() -> None:
 def test_people_of_similar_occupations_get_a_starter_of_their_own() -> None:
     badge = introduced(reason=Reason(ReasonKind.PEER, industries=("J", "K")))
     assert badge.introduction is not None
-    assert badge.introduction.starter == TEXTS.vary(Language.SV, "starter.peer", 12)
+    assert badge.introduction.starter == TEXTS.vary(Language.SV, "starter.peer", 0)
 
 
 def test_at_most_three_topics_are_named_and_none_of_them_is_sensitive() -> None:
@@ -216,7 +233,7 @@ def test_a_partner_without_a_zone_is_sought_where_the_reader_is_sent() -> None:
 def test_a_reason_that_names_a_sensitive_topic_names_nothing() -> None:
     badge = introduced(reason=Reason(ReasonKind.ASK, ask=SENSITIVE_TOPICS[0]))
     assert badge.introduction is not None
-    assert badge.introduction.reason == TEXTS.say(Language.SV, "reason.open_only", partner="Maeve")
+    assert badge.introduction.reason == TEXTS.vary(Language.SV, "reason.open_only", 0, partner="Maeve")
 
 
 def test_no_badge_of_an_evening_shows_an_employer_a_sensitive_topic_or_what_was_not_agreed_to() -> None:
@@ -251,3 +268,30 @@ def test_no_badge_has_an_unfilled_part(language: Language, signal: Signal | None
     someone = replace(READER, language=language)
     badge = introduced(someone) if signal is Signal.INTRODUCED else alone(someone, signal)
     assert "{" not in words(badge)
+
+
+KINDS = (
+    Reason(ReasonKind.BOTH, ask=TopicId("budget"), give=TopicId("photo")),
+    Reason(ReasonKind.ASK, ask=TopicId("budget"), give=TopicId("photo")),
+    Reason(ReasonKind.ASK, ask=TopicId("budget")),
+    Reason(ReasonKind.GIVE, ask=TopicId("budget"), give=TopicId("photo")),
+    Reason(ReasonKind.GIVE, give=TopicId("photo")),
+    Reason(ReasonKind.PEER, industries=("J", "K")),
+    Reason(ReasonKind.COLLEAGUE, industries=("J", "J")),
+    Reason(ReasonKind.OPEN, ask=TopicId("budget"), give=TopicId("photo")),
+    Reason(ReasonKind.OPEN),
+    Reason(ReasonKind.ASK, ask=SENSITIVE_TOPICS[0]),
+)
+
+
+@given(st.integers(0, 10_000), st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(Language)), min_size=8, max_size=8))
+def test_no_line_comes_twice_within_eight_introductions_of_a_venue(first: int, evening: list[tuple[Reason, Language]]) -> None:
+    """All badges have the same people and numbers: only the venue's counter tells them apart."""
+    other = visit_of(PARTNER, 7, LIBRARY.id)
+    met = []
+    for turn, (reason, language) in enumerate(evening, first):
+        visit = visit_of(replace(READER, language=language))
+        found = Introduction(visit.id, other.id, reason, TABLE.id, 700)
+        met.append(compose(HOUSE, visit, found, other, Signal.INTRODUCED, NOW, turn=turn).introduction)
+    assert len({each.reason for each in met if each is not None}) == 8
+    assert len({each.starter for each in met if each is not None}) == 8

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from kiosk.badge import SlipKind, Template
 from kiosk.door import LAST_NUMBER, Asked, DoorState, Enrolling, Recent, next_deadline, step
 from kiosk.effects import (
+    Answer,
     BindCard,
     CheckPrinter,
     CloseVisit,
@@ -16,6 +18,7 @@ from kiosk.effects import (
     Enrolment,
     FindMatch,
     LightZone,
+    NoteMet,
     Notice,
     OpenVisit,
     QueueBadge,
@@ -33,11 +36,16 @@ from kiosk.events import (
     Event,
     JobBroken,
     JobJudged,
+    JobPrinted,
     JobReady,
+    JobRefused,
+    JobSent,
     MatchAnswered,
     MatchFailed,
     MemberCheckedIn,
     MemberLeft,
+    MemberRemoved,
+    NoticesAsked,
     PhoneTapped,
     PrinterChanged,
     Started,
@@ -46,7 +54,9 @@ from kiosk.events import (
 from kiosk.jobs import Job, JobState
 from kiosk.matching import Present, find_match, profile
 from kiosk.signals import Signal
-from kiosk.values import CardId, Cause, Language, Member, MemberId, Now, Visit, ZoneId
+from kiosk.slips import ask_staff, fault, follow_up
+from kiosk.spool import SLIP_FRESH_MS
+from kiosk.values import CardId, Cause, JobId, Language, Member, MemberId, Met, Now, TopicId, Visit, ZoneId
 from tests.kiosk.matching.people import LIBRARY, NOOK, TABLE, VOCABULARY, ZONES, member
 from tests.kiosk.rig import (
     ALONE,
@@ -63,11 +73,13 @@ from tests.kiosk.rig import (
     card_of,
     clock,
     effects_of,
+    fault_job,
     introduction,
     job_id,
     opened,
     play,
     said,
+    slip_job,
     tap,
     visit_id,
 )
@@ -136,23 +148,29 @@ def test_an_introduction_is_counted_printed_lit_and_told_and_the_next_is_asked_f
     maeve = Visit(id=visit_id(3), number=2, member=MAEVE, opened=at(LATER))
     soren = Visit(id=visit_id(4), number=3, member=SOREN, opened=at(LATER + 100))
     state = play(sigrid_here(), (tap(MAEVE), at(LATER)), (tap(SOREN, BACK), at(LATER + 100)))
+    state = replace(state, introductions=41)
     found = introduction(maeve.id, FIRST.id)
     now = at(LATER + 200)
-    job = badge_job(5, replace(maeve, zone=TABLE.id, introduced=1), Signal.INTRODUCED, now, found, SAT_DOWN)
+    job = badge_job(5, replace(maeve, zone=TABLE.id, introduced=1), Signal.INTRODUCED, now, found, SAT_DOWN, turn=41)
+    topics = (TopicId("budget"), TopicId("photo"))
+    of_maeve, of_sigrid = (Met(MAEVE.id, 2, "Maeve", topics[::-1]),), (Met(SIGRID.id, 1, "Sigrid", topics),)
     assert step(state, MatchAnswered(maeve.id, found, TABLE.id), now) == (
         replace(
             state,
             visits={
-                FIRST.id: replace(SAT_DOWN, approached=1),
-                maeve.id: replace(maeve, zone=TABLE.id, introduced=1),
+                FIRST.id: replace(SAT_DOWN, approached=1, met=of_maeve),
+                maeve.id: replace(maeve, zone=TABLE.id, introduced=1, met=of_sigrid),
                 soren.id: soren,
             },
             asked={soren.id: Asked(BACK, LATER + 100 + RULES.match_deadline_ms)},
             spool=replace(state.spool, jobs={**state.spool.jobs, job.id: job}),
             serial=5,
+            introductions=42,
         ),
         (
             SettleMatch(maeve.id, found, TABLE.id, MAEVE.id, SIGRID.id),
+            NoteMet(maeve.id, of_sigrid),
+            NoteMet(FIRST.id, of_maeve),
             QueueBadge(job),
             LightZone(TABLE.id, RULES.light_ms),
             said(Signal.INTRODUCED, MAEVE, TABLE),
@@ -235,6 +253,17 @@ def test_ids_of_visits_and_jobs_are_never_given_twice_even_after_a_restart() -> 
     assert ids == ["t1-x-1", "t1-x-2", "t1-x-3", "t1-x-4"]
 
 
+def test_introductions_are_counted_on_after_a_restart_so_that_no_line_comes_again_soon() -> None:
+    started = Started(visits=(SAT_DOWN,), serial=2, number=1, starts=8, introductions=41)
+    state = play(DoorState(house=HOUSE), (started, at(LATER)), (tap(MAEVE), at(LATER)))
+    found = introduction(visit_id(3), FIRST.id)
+    state, effects = step(state, MatchAnswered(visit_id(3), found, TABLE.id), at(LATER))
+    assert state.introductions == 42
+    (job,) = (effect.job for effect in effects if isinstance(effect, QueueBadge))
+    maeve = Visit(id=visit_id(3), number=2, member=MAEVE, opened=at(LATER), zone=TABLE.id)
+    assert badge_of(job) == badge_of(badge_job(4, maeve, Signal.INTRODUCED, at(LATER), found, SAT_DOWN, turn=41))
+
+
 # The same card again
 
 
@@ -309,10 +338,48 @@ def test_a_badge_that_still_waits_goes_with_its_visitor() -> None:
 def test_an_unknown_card_is_answered_kindly_and_only_the_fact_is_kept() -> None:
     state, event = opened(), CardTapped(DOOR, CardId("stranger"))
     assert event.fact() == {"reader": DOOR}
+    job = slip_job(1, ask_staff(HOUSE, Notice.UNKNOWN_CARD, at(NOON)), at(NOON))
     assert step(state, event, at(NOON)) == (
-        replace(state, recent={DOOR: Recent(CardId("stranger"), NOON)}),
-        (TellStaff(Notice.UNKNOWN_CARD), said(Signal.UNKNOWN_CARD)),
+        replace(
+            state,
+            recent={DOOR: Recent(CardId("stranger"), NOON)},
+            spool=replace(state.spool, jobs={job.id: job}, current=job.id),
+            asked_staff_ms=NOON,
+            serial=1,
+        ),
+        (TellStaff(Notice.UNKNOWN_CARD), said(Signal.UNKNOWN_CARD), QueueBadge(job), CheckPrinter(job)),
     )
+
+
+def test_one_who_asks_staff_at_a_time_gets_a_slip_and_none_while_the_printer_stands_still() -> None:
+    told = (TellStaff(Notice.UNKNOWN_CARD), said(Signal.UNKNOWN_CARD))
+    state = play(opened(), (CardTapped(DOOR, CardId("one")), at(NOON)))
+    assert effects_of(state, CardTapped(DOOR, CardId("other")), at(NOON + 1)) == told
+    state = play(state, (JobReady(job_id(1)), at(NOON)), (JobSent(job_id(1), 300), at(NOON)))
+    assert effects_of(state, CardTapped(DOOR, CardId("other")), at(NOON + 1)) == told
+    state = play(state, (JobPrinted(job_id(1)), at(NOON + 2)))
+    later = NOON + RULES.ask_staff_every_ms
+    assert len(effects_of(state, CardTapped(DOOR, CardId("other")), at(later))) == 4
+    state = play(state, (PrinterChanged(Cause.PAPER_OUT), at(NOON + 2)))
+    assert effects_of(state, CardTapped(DOOR, CardId("other")), at(later)) == told
+
+
+def test_a_card_that_does_not_work_is_always_answered_but_does_not_empty_the_roll() -> None:
+    state, slips = opened(), 0
+    for second in range(0, 600, 5):
+        now = at(NOON + second * 1_000)
+        state, effects = step(state, CardTapped(DOOR, CardId("stranger"), blocked=second % 2 == 1), now)
+        assert len([effect for effect in effects if isinstance(effect, Answer)]) == 1
+        for job in ordered(effects):
+            slips += 1
+            state = play(state, (JobReady(job.id), now), (JobSent(job.id, 300), now), (JobPrinted(job.id), now))
+    assert slips == 10
+
+
+def test_a_cafe_without_a_printer_or_without_such_slips_prints_none() -> None:
+    told = (TellStaff(Notice.UNKNOWN_CARD), said(Signal.UNKNOWN_CARD))
+    for house in (replace(HOUSE, prints=False), replace(HOUSE, template=Template(slips=frozenset()))):
+        assert effects_of(opened(house), CardTapped(DOOR, CardId("one")), at(NOON)) == told
 
 
 def test_a_known_cards_fact_is_its_pseudonym_and_its_member() -> None:
@@ -320,11 +387,10 @@ def test_a_known_cards_fact_is_its_pseudonym_and_its_member() -> None:
 
 
 def test_a_blocked_card_opens_no_visit_and_staff_is_told() -> None:
-    state = opened()
-    assert step(state, replace(tap(SIGRID), blocked=True), at(NOON)) == (
-        replace(state, recent={DOOR: Recent(card_of(SIGRID), NOON)}),
-        (TellStaff(Notice.BLOCKED_CARD), said(Signal.BLOCKED_CARD)),
-    )
+    state, effects = step(opened(), replace(tap(SIGRID), blocked=True), at(NOON))
+    job = slip_job(1, ask_staff(HOUSE, Notice.BLOCKED_CARD, at(NOON)), at(NOON))
+    assert effects == (TellStaff(Notice.BLOCKED_CARD), said(Signal.BLOCKED_CARD), QueueBadge(job), CheckPrinter(job))
+    assert state.visits == {}
 
 
 @pytest.mark.parametrize(
@@ -458,18 +524,24 @@ def test_a_badge_that_waited_too_long_is_let_go() -> None:
     due = NOON + RULES.badge_fresh_ms
     assert next_deadline(state) == due
     assert step(state, TimePassed(), at(due - 1)) == (state, ())
+    told = TellStaff(Notice.BADGE_EXPIRED, job_id(2), Cause.STALE)
+    slip = fault_job(3, at(due), told)
     assert step(state, TimePassed(), at(due)) == (
-        replace(state, spool=replace(state.spool, jobs={})),
-        (SetJob(job_id(2), JobState.EXPIRED, Cause.STALE), TellStaff(Notice.BADGE_EXPIRED, job_id(2), Cause.STALE)),
+        replace(state, spool=replace(state.spool, jobs={slip.id: slip}), serial=3),
+        (SetJob(job_id(2), JobState.EXPIRED, Cause.STALE), told, QueueBadge(slip)),
     )
 
 
 def test_new_paper_brings_no_stale_badge_even_before_the_deadline_was_looked_at() -> None:
     state = play(opened(), (PrinterChanged(Cause.PAPER_OUT), at(1)), (tap(ALONE), at(NOON)))
-    effects = effects_of(state, PrinterChanged(None), at(NOON + RULES.badge_fresh_ms))
-    assert effects == (
+    now = at(NOON + RULES.badge_fresh_ms)
+    told = TellStaff(Notice.BADGE_EXPIRED, job_id(2), Cause.STALE)
+    slip = fault_job(3, now, told)
+    assert effects_of(state, PrinterChanged(None), now) == (
         SetJob(job_id(2), JobState.EXPIRED, Cause.STALE),
-        TellStaff(Notice.BADGE_EXPIRED, job_id(2), Cause.STALE),
+        told,
+        QueueBadge(slip),
+        CheckPrinter(slip),
     )
 
 
@@ -520,11 +592,12 @@ def test_a_badge_that_staff_saw_is_confirmed() -> None:
 
 def test_a_badge_that_staff_misses_is_printed_anew_as_a_copy_that_is_fresh_from_then_on() -> None:
     state, job = uncertain()
-    state = play(state, (PrinterChanged(None), at(LATER)))
-    # Number 3 was put by for the copy that the breakage might have made.
-    copy = Job(job_id(4), FIRST.id, SIGRID.id, replace(badge_of(job), copy=True), at(LATER), 7 << 20 | 4)
+    # Number 3 was put by for the copy that the breakage might have made, 4 is the slip that asks staff.
+    slip = (JobReady(job_id(4)), JobSent(job_id(4), 300), JobPrinted(job_id(4)))
+    state = play(state, (PrinterChanged(None), at(LATER)), *((event, at(LATER)) for event in slip))
+    copy = Job(job_id(5), FIRST.id, SIGRID.id, replace(badge_of(job), copy=True), at(LATER), 7 << 20 | 5)
     assert step(state, JobJudged(job, printed=False), at(LATER)) == (
-        replace(state, spool=replace(state.spool, jobs={copy.id: copy}, current=copy.id), serial=4),
+        replace(state, spool=replace(state.spool, jobs={copy.id: copy}, current=copy.id), serial=5),
         (SetJob(job.id, JobState.FAILED, Cause.LOST), QueueBadge(copy), CheckPrinter(copy)),
     )
 
@@ -538,6 +611,192 @@ def test_no_copy_is_printed_for_somebody_who_has_left() -> None:
 def test_a_badge_whose_end_is_known_is_not_judged() -> None:
     state, job = uncertain()
     assert step(state, JobJudged(replace(job, state=JobState.CONFIRMED), printed=False), at(LATER)) == (state, ())
+
+
+# Slips at the check-out
+
+
+def both_here(maeve: Member = MAEVE, sigrid: Member = SIGRID) -> DoorState:
+    """Return the state in which Maeve was introduced to Sigrid, and all badges are out."""
+    state = play(
+        opened(),
+        (CardTapped(DOOR, card_of(SIGRID), sigrid), at(NOON)),
+        (MatchAnswered(visit_id(1), None, None), at(NOON)),
+        (CardTapped(BACK, card_of(MAEVE), maeve), at(NOON)),
+        (MatchAnswered(visit_id(3), introduction(visit_id(3), visit_id(1)), TABLE.id), at(NOON)),
+    )
+    return replace(state, spool=opened().spool)
+
+
+def ordered(effects: tuple[object, ...]) -> list[Job]:
+    return [effect.job for effect in effects if isinstance(effect, QueueBadge)]
+
+
+@pytest.mark.parametrize("someone", [SIGRID, MAEVE])
+def test_who_goes_and_has_met_somebody_gets_a_slip_that_says_whom(someone: Member) -> None:
+    state = both_here()
+    visit = state.visit_of(someone.id)
+    assert visit is not None
+    job = slip_job(5, follow_up(HOUSE, visit, at(LATER)), at(LATER), visit)
+    assert effects_of(state, tap(someone), at(LATER)) == (
+        CloseVisit(visit.id, Ending.TAPPED),
+        said(Signal.GOODBYE, someone),
+        QueueBadge(job),
+        CheckPrinter(job),
+    )
+
+
+def test_who_is_met_stays_on_the_slip_though_they_left_before() -> None:
+    state = play(both_here(), (MemberLeft(SIGRID.id), at(LATER)))
+    (job,) = ordered(effects_of(state, tap(MAEVE), at(LATER)))
+    assert job.slip is not None
+    assert [line.text for line in job.slip.lines] == ["Sigrid"]
+
+
+def test_nobody_else_gets_a_follow_up_slip() -> None:
+    nobody_met = replace(sigrid_here(), spool=opened().spool)
+    assert ordered(effects_of(nobody_met, tap(SIGRID), at(LATER))) == []
+    assert ordered(effects_of(both_here(), MemberLeft(SIGRID.id), at(LATER))) == []
+    assert ordered(effects_of(both_here(), TimePassed(), at(NOON + RULES.max_stay_ms))) == []
+    unwanted = replace(both_here(), house=replace(HOUSE, template=Template(slips=frozenset({SlipKind.FAULT}))))
+    assert ordered(effects_of(unwanted, tap(SIGRID), at(LATER))) == []
+
+
+def test_what_a_visitor_seeks_is_on_the_partners_slip_with_their_consent_only() -> None:
+    shy = replace(MAEVE, consents=replace(MAEVE.consents, need=False, name=False))
+    visit = both_here(shy).visit_of(SIGRID.id)
+    assert visit is not None
+    assert visit.met == (Met(MAEVE.id, 2, "", (TopicId("photo"),)),)
+
+
+def test_who_goes_while_the_printer_stands_still_gets_no_slip_that_others_would_find() -> None:
+    state = play(both_here(), (PrinterChanged(Cause.COVER_OPEN), at(LATER)))
+    state, effects = step(state, tap(SIGRID), at(LATER))
+    assert effects == (CloseVisit(visit_id(1), Ending.TAPPED), said(Signal.GOODBYE, SIGRID))
+    assert effects_of(state, PrinterChanged(None), at(LATER + 1)) == ()
+
+
+def leaving() -> DoorState:
+    """Return the state in which Sigrid's follow-up slip is at the printer, not a byte sent."""
+    return play(both_here(), (tap(SIGRID), at(LATER)))
+
+
+def test_a_follow_up_slip_outlives_its_visit_and_a_restart_but_not_its_time() -> None:
+    going = play(leaving(), (JobRefused(job_id(5), Cause.COVER_OPEN), at(LATER)))
+    (job,) = going.spool.jobs.values()
+    started = Started(jobs=(job,), serial=5, number=2, starts=8)
+    state, effects = step(DoorState(house=HOUSE), started, at(LATER + 1_000))
+    assert (effects, state.spool.jobs) == ((), {job.id: job})
+    assert effects_of(state, PrinterChanged(None), at(LATER + 1_001)) == (CheckPrinter(job),)
+    assert next_deadline(state) == LATER + SLIP_FRESH_MS
+    due = at(LATER + SLIP_FRESH_MS)
+    assert effects_of(state, TimePassed(), due) == (SetJob(job.id, JobState.EXPIRED, Cause.STALE),)
+
+
+def badge_at_the_printer() -> DoorState:
+    """Return the state in which some of Sigrid's badge may be on paper and she has left."""
+    return play(
+        sigrid_here(), (JobReady(job_id(2)), GREETED), (JobSent(job_id(2), 300), GREETED), (MemberLeft(SIGRID.id), at(LATER))
+    )
+
+
+def slip_at_the_printer() -> DoorState:
+    """Return the state in which some of Sigrid's follow-up slip may be on paper."""
+    return play(leaving(), (JobReady(job_id(5)), at(LATER)), (JobSent(job_id(5), 300), at(LATER)))
+
+
+def test_no_copy_comes_of_an_incomplete_badge_of_somebody_who_has_left() -> None:
+    broken = JobBroken(job_id(2), Cause.PAPER_OUT, told=True)
+    assert effects_of(badge_at_the_printer(), broken, at(LATER + 1)) == (SetJob(job_id(2), JobState.FAILED, Cause.PAPER_OUT),)
+
+
+def test_a_copy_comes_of_an_incomplete_follow_up_slip_as_its_owner_stands_there() -> None:
+    broken = JobBroken(job_id(5), Cause.PAPER_OUT, told=True)
+    (copy,) = ordered(effects_of(slip_at_the_printer(), broken, at(LATER + 1)))
+    assert (copy.slip is not None and copy.slip.copy, copy.member) == (True, SIGRID.id)
+
+
+@pytest.mark.parametrize(("state", "job"), [(badge_at_the_printer(), job_id(2)), (slip_at_the_printer(), job_id(5))])
+@pytest.mark.parametrize(("told", "end"), [(True, JobState.FAILED), (False, JobState.UNKNOWN)])
+def test_nothing_is_printed_anew_or_asked_about_a_removed_member(
+    state: DoorState, job: JobId, told: bool, end: JobState
+) -> None:
+    state = play(state, (MemberRemoved(SIGRID.id), at(LATER)))
+    assert SIGRID.id not in {each.member for each in state.spool.jobs.values()}
+    state, effects = step(state, JobBroken(job, Cause.PAPER_OUT, told), at(LATER + 1))
+    assert (effects, state.spool.jobs) == ((SetJob(job, end, Cause.PAPER_OUT),), {})
+
+
+def test_a_removed_member_is_forgotten_by_those_who_met_them_and_gets_nothing_more() -> None:
+    state = leaving()
+    maeve = state.visit_of(MAEVE.id)
+    assert maeve is not None
+    after, effects = step(state, MemberRemoved(SIGRID.id), at(LATER + 1))
+    assert effects == (NoteMet(maeve.id, ()), SetJob(job_id(5), JobState.EXPIRED, Cause.LEFT))
+    assert after.visits == {maeve.id: replace(maeve, met=())}
+    assert MemberRemoved(SIGRID.id).fact() == {}
+
+
+# Slips for staff
+
+
+def test_what_happens_until_there_is_paper_is_all_on_one_slip() -> None:
+    state = uncertain()[0]
+    (slip,) = state.spool.jobs.values()
+    visit = state.visit_of(SIGRID.id)
+    assert visit is not None
+    told = (
+        TellStaff(Notice.BADGE_UNKNOWN, job_id(2), Cause.LOST),
+        TellStaff(Notice.BADGE_EXPIRED, job_id(6), Cause.STALE),
+    )
+    assert slip == fault_job(4, GREETED, told[0])
+    state = play(state, (tap(ALONE), at(NOON + 5_000)))
+    now = at(NOON + 5_000 + RULES.badge_fresh_ms)
+    merged = replace(slip, slip=fault(HOUSE, (), told, now))
+    _, effects = step(state, TimePassed(), now)
+    assert effects == (SetJob(job_id(6), JobState.EXPIRED, Cause.STALE), told[1], QueueBadge(merged))
+    # It is still there when the paper is changed an hour later, and in the same moment as more happens.
+    assert effects_of(play(state, (TimePassed(), now)), PrinterChanged(None), at(NOON + 3_600_000)) == (CheckPrinter(merged),)
+    after, effects = step(state, PrinterChanged(None), now)
+    assert ordered(effects) == [merged]
+    assert list(after.spool.jobs.values()) == [merged]
+
+
+def test_a_fault_slip_that_is_on_its_way_takes_in_no_more() -> None:
+    state = play(uncertain()[0], (PrinterChanged(None), at(NOON + 1_000)), (JobReady(job_id(4)), at(NOON + 1_000)))
+    sending = state.spool.jobs[job_id(4)]
+    told = TellStaff(Notice.UNKNOWN_CARD)
+    state, effects = step(state, NoticesAsked((told,)), at(NOON + 2_000))
+    assert effects == (QueueBadge(fault_job(5, at(NOON + 2_000), told)),)
+    assert state.spool.jobs[sending.id] == sending
+
+
+def test_a_slip_is_not_judged() -> None:
+    slip = replace(fault_job(4, GREETED), state=JobState.UNKNOWN, cause=Cause.LOST)
+    assert effects_of(sigrid_here(), JobJudged(slip, printed=False), at(LATER)) == ()
+
+
+def test_a_visitors_badge_does_not_wait_behind_a_fault_slip() -> None:
+    state = play(uncertain()[0], (tap(ALONE), at(NOON + 5_000)))
+    slip, badge = state.spool.jobs.values()
+    assert slip.kind is SlipKind.FAULT
+    assert effects_of(state, PrinterChanged(None), at(NOON + 6_000)) == (CheckPrinter(badge),)
+
+
+def test_staff_gets_all_notices_on_paper_in_place_of_a_slip_that_still_waits() -> None:
+    state = uncertain()[0]
+    notices = (TellStaff(Notice.UNKNOWN_CARD), TellStaff(Notice.BADGE_FAILED, job_id(9), Cause.CUTTER))
+    (waiting,) = state.spool.jobs.values()
+    slip = replace(waiting, slip=fault(HOUSE, (), notices, at(LATER)))
+    assert effects_of(state, NoticesAsked(notices), at(LATER)) == (QueueBadge(slip),)
+    first = fault_job(1, at(LATER), *notices)
+    assert effects_of(opened(), NoticesAsked(notices), at(LATER)) == (QueueBadge(first), CheckPrinter(first))
+
+
+def test_staff_is_not_told_of_slips_on_paper_that_are_not_wanted() -> None:
+    house = replace(HOUSE, template=Template(slips=frozenset()))
+    state = play(opened(house), (PrinterChanged(Cause.PAPER_OUT), at(1)), (tap(ALONE), at(NOON)))
+    assert ordered(effects_of(state, TimePassed(), at(NOON + RULES.badge_fresh_ms))) == []
 
 
 # The morning after
@@ -660,12 +919,15 @@ def test_after_a_restart_of_the_same_day_a_tap_is_a_check_out_once_the_boot_itse
 def test_yesterdays_badges_do_not_come() -> None:
     job = badge_job(2, SAT_DOWN, Signal.NOT_YET, GREETED)
     state, effects = morning(UNTIMED, at(500, "tuesday"), job)
+    told = TellStaff(Notice.BADGE_EXPIRED, job.id, Cause.STALE)
+    slip = replace(fault_job(3, at(500, "tuesday"), told), process_id=8 << 20 | 3)
     assert effects == (
         SetJob(job.id, JobState.EXPIRED, Cause.STALE),
-        TellStaff(Notice.BADGE_EXPIRED, job.id, Cause.STALE),
+        told,
         ConfirmVisit(FIRST.id, confirmed=False),
+        QueueBadge(slip),
     )
-    assert effects_of(state, PrinterChanged(None), at(600, "tuesday")) == ()
+    assert effects_of(state, PrinterChanged(None), at(600, "tuesday")) == (CheckPrinter(slip),)
 
 
 def test_a_badge_of_this_boot_is_printed_after_a_restart() -> None:
@@ -678,10 +940,9 @@ def test_a_badge_of_this_boot_is_printed_after_a_restart() -> None:
 def test_a_badge_that_was_begun_is_asked_about() -> None:
     job = replace(badge_job(2, SAT_DOWN, Signal.NOT_YET, GREETED), state=JobState.SENDING)
     _, effects = morning(UNTIMED, at(NOON + 5_000), job)
-    assert effects == (
-        SetJob(job.id, JobState.UNKNOWN, Cause.STOPPED),
-        TellStaff(Notice.BADGE_UNKNOWN, job.id, Cause.STOPPED),
-    )
+    told = TellStaff(Notice.BADGE_UNKNOWN, job.id, Cause.STOPPED)
+    slip = replace(fault_job(3, at(NOON + 5_000), told), process_id=8 << 20 | 3)
+    assert effects == (SetJob(job.id, JobState.UNKNOWN, Cause.STOPPED), told, QueueBadge(slip))
 
 
 def test_yesterdays_uncertain_badge_is_not_copied_for_somebody_who_may_have_gone_home() -> None:
@@ -871,7 +1132,12 @@ def test_ten_come_while_the_printer_stands_still_and_only_the_fresh_badges_come_
     assert len(queued) == 10
     state, effects = step(state, PrinterChanged(None), at(NOON + RULES.badge_fresh_ms + 60_000))
     assert [effect.job for effect in effects if isinstance(effect, SetJob)] == [job.id for job in queued[:5]]
-    assert effects[-1] == CheckPrinter(queued[5])
-    assert list(state.spool.jobs.values()) == queued[5:]
+    assert CheckPrinter(queued[5]) in effects
+    *badges, slip = state.spool.jobs.values()
+    assert badges == queued[5:]
+    assert slip.slip is not None
+    assert [[job.id in line.detail for line in slip.slip.lines] for job in queued[:5]] == [
+        [number == row for row in range(5)] for number in range(5)
+    ]
     _, effects = step(state, JobReady(queued[5].id), at(NOON + RULES.badge_fresh_ms + 60_100))
     assert SendJob(replace(queued[5], state=JobState.SENDING)) in effects

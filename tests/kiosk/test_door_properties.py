@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import settings
@@ -11,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from msgspec import msgpack
 from msgspec.structs import replace
 
+from kiosk.badge import SlipKind
 from kiosk.door import DoorState, next_deadline, step
 from kiosk.effects import (
     DURABLE,
@@ -19,11 +21,14 @@ from kiosk.effects import (
     ConfirmVisit,
     Effect,
     FindMatch,
+    NoteMet,
+    Notice,
     OpenVisit,
     QueueBadge,
     SendJob,
     SetJob,
     SettleMatch,
+    TellStaff,
 )
 from kiosk.events import (
     CardTapped,
@@ -43,6 +48,8 @@ from kiosk.events import (
     MatchFailed,
     MemberCheckedIn,
     MemberLeft,
+    MemberRemoved,
+    NoticesAsked,
     PhoneTapped,
     PrinterChanged,
     Started,
@@ -75,6 +82,7 @@ SHORT = Rules(
     max_stay_ms=7_200_000,
     match_deadline_ms=800,
     enrol_ms=10_000,
+    ask_staff_every_ms=10_000,
 )
 PEOPLE = (SIGRID, MAEVE, replace(SIGRID, id=MemberId("tuva"), quiet=True), ALONE)
 
@@ -99,11 +107,11 @@ class Book:
         self.owed: dict[VisitId, None] = {}
         self.jobs: dict[JobId, Job] = {}
         self.serial = self.number = 0
-        self.starts = 0
+        self.starts = self.introductions = 0
         self.ids: set[str] = set()
         self.settled: Counter[VisitId] = Counter()
         self.closed: Counter[VisitId] = Counter()
-        self.unmarked: Counter[VisitId] = Counter()
+        self.unmarked: Counter[tuple[VisitId, SlipKind | None]] = Counter()
 
     def store(self, effects: list[Any], serial: int) -> None:
         for effect in effects:
@@ -134,12 +142,29 @@ class Book:
                     other = self.visits[found.partner]
                     assert other.member.id == partner
                     self.visits[other.id] = replace(other, approached=other.approached + 1)
+                    self.introductions += 1
+            case NoteMet(visit_id, met):
+                self.visits[visit_id] = replace(self.visits[visit_id], met=met)
+            case QueueBadge(job) if job.id in self.jobs:
+                assert job.kind is SlipKind.FAULT, "only a fault slip takes in more"
+                assert self.jobs[job.id].state is JobState.QUEUED, "what was sent was changed"
+                self.jobs[job.id] = job
             case QueueBadge(job):
                 self._take_id(job.id)
                 assert job.state in ALLOWED[None]
-                self.unmarked[job.visit] += not job.page.copy
-                assert self.unmarked[job.visit] <= 1, "a badge was printed twice unmarked"
+                if job.page.copy:
+                    assert job.member, "a copy was ordered for somebody who was removed"
+                if job.page.copy and job.badge is not None:
+                    assert job.visit in self.visits, "a copy was ordered for somebody who has left"
+                assert bool(job.visit) == (job.kind not in (SlipKind.ASK_STAFF, SlipKind.FAULT))
+                if job.visit:
+                    self.unmarked[job.visit, job.kind] += not job.page.copy
+                    assert self.unmarked[job.visit, job.kind] <= 1, "a page was printed twice unmarked"
+                else:
+                    assert not job.page.copy, "a slip for whoever is there was copied"
                 self.jobs[job.id] = job
+            case TellStaff(job=job_id) if job_id is not None:
+                assert self.jobs[job_id].badge is not None, "staff was told of a slip"
             case SetJob(job_id, state, cause):
                 before = self.jobs[job_id]
                 assert state in ALLOWED[before.state], f"{before.state} became {state}"
@@ -148,6 +173,12 @@ class Book:
                 self.jobs[job_id] = replace(before, state=state, cause=cause)
             case _:
                 pass
+
+    def remove(self, member: MemberId) -> None:
+        """What is on its way to paper is nobody's, once its member is removed."""
+        for job in self.jobs.values():
+            if job.member == member and job.state in (JobState.SENDING, JobState.SENT):
+                self.jobs[job.id] = replace(job, member=MemberId(""))
 
     def _take_id(self, new: str) -> None:
         assert new not in self.ids, f"{new} was given twice"
@@ -162,6 +193,7 @@ class Book:
             serial=self.serial,
             number=self.number,
             starts=self.starts,
+            introductions=self.introductions,
         )
 
 
@@ -186,6 +218,7 @@ class History(RuleBasedStateMachine):
         self.sent: Counter[JobId] = Counter()
         self.questions: list[VisitId] = []
         self.storing_fails = False
+        self.asked_staff_ms: list[int] = []
 
     @property
     def now(self) -> Now:
@@ -209,7 +242,10 @@ class History(RuleBasedStateMachine):
                 self.sent[effect.job.id] += 1
                 assert self.sent[effect.job.id] == 1, "the bytes of a job were sent twice"
                 assert self.book.jobs[effect.job.id].state is JobState.SENDING
-                assert effect.job.queued.boot_id == now.boot_id, "a badge of another boot was printed"
+                fault = effect.job.kind is SlipKind.FAULT
+                assert fault or effect.job.queued.boot_id == now.boot_id, "a page of another boot was printed"
+            if isinstance(effect, QueueBadge) and effect.job.kind is SlipKind.ASK_STAFF:
+                self.asked_staff_ms.append(self.ms)
             if isinstance(effect, FindMatch):
                 assert effect.visit in after.visits, "matching is asked about somebody who is not here"
                 assert effect.visit in after.asked
@@ -220,7 +256,10 @@ class History(RuleBasedStateMachine):
         """Nothing was stored, so nothing is done; what was stored before is read again."""
         self.storing_fails = False
         effects = self.happen(CommitFailed(getattr(event, "reader", None)))
-        self.state = DoorState(house=self.state.house, recent=self.state.recent, enrolling=self.state.enrolling)
+        state = self.state
+        self.state = DoorState(
+            house=state.house, recent=state.recent, enrolling=state.enrolling, asked_staff_ms=state.asked_staff_ms
+        )
         self.happen(self.book.started())
         return effects
 
@@ -263,7 +302,7 @@ class History(RuleBasedStateMachine):
             self.boots += 1
             self.ms, self.utc_ms, self.trusted = 700, self.utc_ms + 3_600_000, trusted
         if how != "in the same life":
-            self.state = DoorState(house=self.state.house)
+            self.state, self.asked_staff_ms = DoorState(house=self.state.house), []
         self.happen(self.book.started())
         if prints:
             self.happen(PrinterChanged(None))
@@ -304,12 +343,16 @@ class History(RuleBasedStateMachine):
         event=st.one_of(
             st.builds(MemberCheckedIn, people),
             st.builds(MemberLeft, people.map(lambda each: each.id)),
+            st.builds(MemberRemoved, people.map(lambda each: each.id)),
+            st.builds(NoticesAsked, st.just((TellStaff(Notice.UNKNOWN_CARD),))),
             st.builds(EnrolmentAsked, people.map(lambda each: each.id), st.integers(1, 3)),
             st.builds(EnrolmentDropped, st.integers(1, 3)),
             st.just(CommitFailed(None)),
         )
     )
     def staff_does_something(self, event: Event) -> None:
+        if isinstance(event, MemberRemoved):
+            self.book.remove(event.member)
         self.happen(event)
 
     # Matching: due, late, doubled or made up
@@ -395,6 +438,24 @@ class History(RuleBasedStateMachine):
         assert under_way in ([], [spool.current])
 
     @invariant()
+    def slips_for_whoever_is_there_do_not_pile_up(self) -> None:
+        jobs = self.state.spool.jobs.values()
+        assert sum(job.kind is SlipKind.ASK_STAFF for job in jobs) <= 1
+        assert sum(job.kind is SlipKind.FAULT and job.state is JobState.QUEUED for job in jobs) <= 1
+
+    @invariant()
+    def cards_that_do_not_work_do_not_empty_the_roll(self) -> None:
+        slips = self.asked_staff_ms
+        assert all(late - early >= SHORT.ask_staff_every_ms for early, late in pairwise(slips))
+
+    @invariant()
+    def introductions_are_counted_and_each_is_known_to_both(self) -> None:
+        assert self.state.introductions == self.book.introductions
+        for visit in self.state.visits.values():
+            assert len(visit.met) <= visit.introduced + visit.approached
+            assert visit.member.id not in {each.member for each in visit.met}
+
+    @invariant()
     def nobody_is_settled_or_closed_twice(self) -> None:
         assert all(count == 1 for count in (*self.book.settled.values(), *self.book.closed.values()))
 
@@ -412,7 +473,8 @@ class History(RuleBasedStateMachine):
         assert not self.book.owed
         self.time_goes_by(SHORT.max_stay_ms, known=False)
         assert not self.state.visits
-        assert not [job for job in self.state.spool.jobs.values() if job.state is JobState.QUEUED]
+        waiting = [job.kind for job in self.state.spool.jobs.values() if job.state is JobState.QUEUED]
+        assert waiting in ([], [SlipKind.FAULT])
         assert set(self.book.closed) >= set(self.book.settled)
 
 

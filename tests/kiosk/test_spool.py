@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from kiosk import spool as spooling
-from kiosk.badge import Badge, BadgeZone
+from kiosk.badge import Badge, BadgeZone, Slip, SlipKind
 from kiosk.effects import AwaitJob, CheckPrinter, Notice, QueueBadge, SendJob, SetJob, TellStaff
 from kiosk.jobs import Job, JobState
-from kiosk.spool import Spool
+from kiosk.spool import SLIP_FRESH_MS, Spool
 from kiosk.values import Cause, JobId, Language, MemberId, Now, Symbol, VisitId
 
 FRESH_MS = 300_000
@@ -39,8 +39,8 @@ SENDING, SENT = replace(ONE, state=JobState.SENDING), replace(ONE, state=JobStat
 COPY = Job(COPY_ID, ONE.visit, ONE.member, replace(BADGE, copy=True), ONE.queued, COPY_PROCESS)
 
 
-def broken(spool: Spool, cause: Cause, *, told: bool, job_id: JobId = ONE.id) -> spooling.Step:
-    return spooling.broken(spool, job_id, cause, told=told, copy_id=COPY_ID, process_id=COPY_PROCESS)
+def broken(spool: Spool, cause: Cause, *, told: bool, wanted: bool = True, job_id: JobId = ONE.id) -> spooling.Step:
+    return spooling.broken(spool, job_id, cause, told=told, wanted=wanted, copy_id=COPY_ID, process_id=COPY_PROCESS)
 
 
 # One badge
@@ -120,6 +120,14 @@ def test_a_page_that_the_printer_called_incomplete_is_copied_marked_once_it_can_
             TellStaff(Notice.BADGE_FAILED, ONE.id, Cause.CUTTER),
             QueueBadge(COPY),
         ),
+    )
+
+
+@pytest.mark.parametrize("begun", [SENDING, SENT])
+def test_an_incomplete_page_that_nobody_wants_any_more_is_let_go_and_nobody_is_bothered(begun: Job) -> None:
+    assert broken(spool_of(begun, TWO, current=ONE), Cause.CUTTER, told=True, wanted=False) == (
+        spool_of(TWO, cause=Cause.CUTTER),
+        (SetJob(ONE.id, JobState.FAILED, Cause.CUTTER),),
     )
 
 
@@ -209,6 +217,15 @@ def test_the_badges_of_somebody_who_left_are_let_go_and_nobody_is_bothered() -> 
     )
 
 
+def test_all_that_waits_for_a_removed_member_is_let_go_and_what_is_at_the_printer_is_nobodys() -> None:
+    going = replace(GOING, member=ONE.member)
+    spool, effects = spooling.forget_member(spool_of(SENT, TWO, going, current=ONE), ONE.member)
+    nobodys = replace(SENT, member=MemberId(""))
+    assert (spool, effects) == (spool_of(nobodys, TWO, current=ONE), (SetJob(going.id, JobState.EXPIRED, Cause.LEFT),))
+    # Staff could not answer: nobody is left to ask about.
+    assert broken(spool, Cause.LOST, told=False)[1] == (SetJob(ONE.id, JobState.UNKNOWN, Cause.LOST),)
+
+
 def test_of_ten_badges_the_fresh_ones_come_when_the_printer_is_back_and_the_stale_ones_do_not() -> None:
     """Ten come in six minutes, while the printer stands still."""
     spool = spool_of(cause=Cause.PAPER_OUT)
@@ -255,3 +272,77 @@ def test_badges_of_before_the_restart_keep_their_order_and_come_before_new_ones(
     spool, effects = spooling.printer_changed(spool, None, at(20), FRESH_MS, paper_low=False)
     assert list(spool.jobs) == ["j1", "j2", "j3"]
     assert effects == (CheckPrinter(ONE),)
+
+
+# Slips
+
+
+def slip(number: int, kind: SlipKind, visit: VisitId = VisitId(""), boot: str = "monday") -> Job:  # noqa: B008 - a value
+    """Return the job of a slip, ordered at the boot."""
+    page = Slip(kind=kind, language=Language.SV, title="Till dig")
+    return Job(JobId(f"j{number}"), visit, MemberId(""), None, Now(boot, 0), number, slip=page)
+
+
+ASKING, GOING, FAULT = slip(3, SlipKind.ASK_STAFF), slip(4, SlipKind.FOLLOW_UP, ONE.visit), slip(5, SlipKind.FAULT)
+SLIPS = (ASKING, GOING, FAULT)
+
+
+def test_what_is_for_staff_waits_until_no_visitor_waits() -> None:
+    waiting = spool_of(FAULT, ONE, GOING, ASKING)
+    order = []
+    while waiting.jobs:
+        waiting, effects = spooling.advance(waiting)
+        order += [effect.job for effect in effects if isinstance(effect, CheckPrinter)]
+        waiting = waiting.without(order[-1].id, None)
+    assert order == [ONE, GOING, ASKING, FAULT]
+
+
+def test_who_goes_leaves_their_badge_but_takes_their_slip() -> None:
+    spool = spool_of(ONE, GOING, cause=Cause.PAPER_OUT)
+    assert spooling.expire_visit(spool, ONE.visit) == (
+        spool_of(GOING, cause=Cause.PAPER_OUT),
+        (SetJob(ONE.id, JobState.EXPIRED, Cause.LEFT),),
+    )
+
+
+def test_a_fault_slip_is_never_stale_the_others_soon_are_and_staff_is_not_told() -> None:
+    spool = spool_of(*SLIPS, cause=Cause.PAPER_OUT)
+    assert spooling.expire(spool, at(SLIP_FRESH_MS - 1), FRESH_MS) == (spool, ())
+    assert spooling.expire(spool, at(SLIP_FRESH_MS), FRESH_MS) == (
+        spool_of(FAULT, cause=Cause.PAPER_OUT),
+        (SetJob(ASKING.id, JobState.EXPIRED, Cause.STALE), SetJob(GOING.id, JobState.EXPIRED, Cause.STALE)),
+    )
+    assert spooling.resume(SLIPS, at(1, "tuesday"), FRESH_MS)[0] == spool_of(FAULT, cause=Cause.MISSING)
+    assert spooling.stale_ms(FAULT, FRESH_MS) is None
+    assert spooling.stale_ms(GOING, 30_000) == 30_000
+
+
+@pytest.mark.parametrize("job", SLIPS)
+def test_a_slip_of_which_nobody_knows_is_over(job: Job) -> None:
+    sending = replace(job, state=JobState.SENDING)
+    ended = (SetJob(job.id, JobState.UNKNOWN, Cause.SILENT),)
+    assert broken(spool_of(sending, current=job), Cause.SILENT, told=False, job_id=job.id) == (
+        spool_of(cause=Cause.SILENT),
+        ended,
+    )
+    assert spooling.resume((sending,), at(1), FRESH_MS)[1] == (SetJob(job.id, JobState.UNKNOWN, Cause.STOPPED),)
+    assert spooling.unprintable(spool_of(job, current=job), job.id)[1] == (SetJob(job.id, JobState.FAILED, Cause.UNPRINTABLE),)
+
+
+@pytest.mark.parametrize("job", [ASKING, FAULT])
+def test_a_slip_for_whoever_is_there_is_not_printed_anew(job: Job) -> None:
+    sending = replace(job, state=JobState.SENDING)
+    assert broken(spool_of(sending, current=job), Cause.CUTTER, told=True, wanted=False, job_id=job.id) == (
+        spool_of(cause=Cause.CUTTER),
+        (SetJob(job.id, JobState.FAILED, Cause.CUTTER),),
+    )
+
+
+def test_a_follow_up_slip_that_the_printer_says_is_incomplete_is_printed_anew_as_a_copy() -> None:
+    assert GOING.slip is not None
+    sending = replace(GOING, state=JobState.SENDING)
+    copy = replace(GOING, id=COPY_ID, process_id=COPY_PROCESS, slip=replace(GOING.slip, copy=True))
+    assert broken(spool_of(sending, current=GOING), Cause.PAPER_OUT, told=True, job_id=GOING.id) == (
+        spool_of(copy, cause=Cause.PAPER_OUT),
+        (SetJob(GOING.id, JobState.FAILED, Cause.PAPER_OUT), QueueBadge(copy)),
+    )

@@ -57,7 +57,8 @@ class _World:
         self.faulty = False
         self.silent_status = False
         """The reader returns no status word for a card that is gone, as an ACR122U does."""
-        self._news = False
+        self._news = self._deserted = False
+        self._waiting = 0
         self._asked = self._noticed = True
 
     def change(self) -> None:
@@ -69,6 +70,14 @@ class _World:
     def until_noticed(self, timeout: float) -> bool:
         """Wait until pcscd asked what is on the reader, and told its clients; the lock is held."""
         return self.changed.wait_for(lambda: self._noticed, timeout)
+
+    def deserted(self) -> None:
+        """End the waiting of a pcscd that is dead: it would take the next one's news."""
+        with self.changed:
+            self._deserted = True
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: not self._waiting)
+            self._deserted = False
 
     def _presence(self) -> int:
         self._asked = True
@@ -84,8 +93,11 @@ class _World:
                     if self._asked:
                         self._noticed = True
                         self.changed.notify_all()
-                    self.changed.wait_for(lambda: self._news, int.from_bytes(call[1:5], "big") / 1000)
+                    self._waiting += 1
+                    self.changed.wait_for(lambda: self._news or self._deserted, int.from_bytes(call[1:5], "big") / 1000)
+                    self._waiting -= 1
                     self._news = False
+                    self.changed.notify_all()
                     return SUCCESS, b""
                 case b"s":
                     self.change()
@@ -218,6 +230,7 @@ class PrivatePcscd:
             self._daemon.kill()
             self._daemon.wait()
             self._daemon = None
+            self._world.deserted()
 
     def freeze(self) -> None:
         """Let the daemon hang, until `resume`."""

@@ -13,6 +13,7 @@ import termios
 import threading
 import time
 import tty
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -53,6 +54,7 @@ class Pn532:
         self._card: VirtualCard | None = None
         self._contact: _Contact | None = None
         self._babble = b""
+        self._garble: Callable[[bytes], bytes] = bytes
         self.busy = threading.Event()
         """Set while it is at a command that does not end, see `dawdle`."""
         self.noise = 0
@@ -98,6 +100,10 @@ class Pn532:
     def babble(self, nonsense: bytes) -> None:
         """Answer this to everything."""
         self._babble = nonsense
+
+    def garble(self, change: Callable[[bytes], bytes]) -> None:
+        """Let the line do this to each answer, acknowledgement and all."""
+        self._garble = change
 
     def power_cycle(self) -> None:
         """Take the chip's power away and give it back."""
@@ -195,7 +201,7 @@ class Pn532:
             head = START + bytes((size, -size & 0xFF))
         else:
             head = START + b"\xff\xff" + size.to_bytes(2, "big") + bytes((-sum(size.to_bytes(2, "big")) & 0xFF,))
-        os.write(self._master, ACK + head + reply + bytes((-sum(reply) & 0xFF, 0)))
+        os.write(self._master, self._garble(ACK + head + reply + bytes((-sum(reply) & 0xFF, 0))))
 
     def _answer(self, command: int, data: bytes) -> bytes:
         with self._lock:

@@ -30,10 +30,10 @@ from drivers.virtual.printer import Slip, VirtualPrinter
 
 
 class Rig:
-    """What all rigs have: a virtual printer behind a lock, and its hands."""
+    """What all rigs have: a virtual printer behind a lock, made as `make` says, and its hands."""
 
-    def __init__(self, *, dots: int = 576, cutter: bool = True, buffer_bytes: int = 65536) -> None:
-        self._printer = VirtualPrinter(dots=dots, cutter=cutter, strict=False, buffer_bytes=buffer_bytes)
+    def __init__(self, **make: Any) -> None:
+        self._printer = VirtualPrinter(strict=False, **make)
         self._changed = Condition()
         self._stopped = False
         self._received = bytearray()
@@ -62,8 +62,32 @@ class Rig:
     def jam(self) -> None:
         self._do(self._printer.jam)
 
-    def unjam(self) -> None:
-        self._do(self._printer.unjam)
+    def jam_paper(self) -> None:
+        self._do(self._printer.jam_paper)
+
+    def jam_paper_after(self, rows: int) -> None:
+        with self._changed:
+            self._printer.jam_paper_after(rows)
+
+    def clear_jam(self) -> None:
+        self._do(self._printer.clear_jam)
+
+    def power_cut(self) -> None:
+        """Pull the mains plug: with it goes the connection, but for a serial line."""
+        with self._changed:
+            self._printer.power_cut()
+        self.unplug()
+
+    def power_cut_after(self, rows: int) -> None:
+        """Pull the mains plug when so many more rows were printed; the connection stays, and is silent."""
+        with self._changed:
+            self._printer.power_cut_after(rows)
+
+    def power_on(self) -> None:
+        with self._changed:
+            self._printer.power_on()
+        self.unplug()
+        self.plug()
 
     def mute(self) -> None:
         """Say nothing, and take all bytes."""
@@ -179,8 +203,8 @@ class Rig:
 class _ThreadRig(Rig):
     """A rig with a thread that reads descriptors."""
 
-    def __init__(self, *, dots: int = 576, cutter: bool = True, buffer_bytes: int = 65536) -> None:
-        super().__init__(dots=dots, cutter=cutter, buffer_bytes=buffer_bytes)
+    def __init__(self, **make: Any) -> None:
+        super().__init__(**make)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         self._ended = False
@@ -230,8 +254,8 @@ class _ThreadRig(Rig):
 class NetworkPrinter(_ThreadRig):
     """A printer on a TCP port of the loopback; it serves one connection at a time and forgets its input when that ends."""
 
-    def __init__(self, *, dots: int = 576, cutter: bool = True, buffer_bytes: int = 65536) -> None:
-        super().__init__(dots=dots, cutter=cutter, buffer_bytes=buffer_bytes)
+    def __init__(self, **make: Any) -> None:
+        super().__init__(**make)
         self.port = 0
         self._listener: socket.socket | None = None
         self._connection: socket.socket | None = None
@@ -350,8 +374,8 @@ class NetworkPrinter(_ThreadRig):
 class SerialPrinter(_ThreadRig):
     """A printer on a pty that reads no faster than the line is; `path` stays the same over unplug and plug."""
 
-    def __init__(self, *, baud: int = 19200, dots: int = 576, cutter: bool = True, buffer_bytes: int = 65536) -> None:
-        super().__init__(dots=dots, cutter=cutter, buffer_bytes=buffer_bytes)
+    def __init__(self, *, baud: int = 19200, **make: Any) -> None:
+        super().__init__(**make)
         self.baud = baud
         self._folder = tempfile.TemporaryDirectory()
         self.path = str(Path(self._folder.name) / "ttyPRINTER")
@@ -386,6 +410,14 @@ class SerialPrinter(_ThreadRig):
                 for end in ends:
                     os.close(end)
                 self._printer.drop_input()
+
+    def power_cut(self) -> None:
+        with self._changed:
+            self._printer.power_cut()
+
+    def power_on(self) -> None:
+        with self._changed:
+            self._printer.power_on()
 
     def _send(self, data: bytes) -> None:
         if data and self._master >= 0:
@@ -424,8 +456,8 @@ class SerialPrinter(_ThreadRig):
 class FilePrinter(_ThreadRig):
     """A printer behind a FIFO, which takes bytes and never says a word."""
 
-    def __init__(self, *, dots: int = 576, cutter: bool = True, buffer_bytes: int = 65536) -> None:
-        super().__init__(dots=dots, cutter=cutter, buffer_bytes=buffer_bytes)
+    def __init__(self, **make: Any) -> None:
+        super().__init__(**make)
         self._folder = tempfile.TemporaryDirectory()
         self.path = str(Path(self._folder.name) / "lp0")
         self._fifo = -1
@@ -487,8 +519,8 @@ class UsbPrinter(Rig, usb.backend.IBackend):  # type: ignore[misc]  # pyusb ship
 
     connection = "usb:04b8:0e15"
 
-    def __init__(self, *, dots: int = 576, cutter: bool = True, buffer_bytes: int = 65536) -> None:
-        super().__init__(dots=dots, cutter=cutter, buffer_bytes=buffer_bytes)
+    def __init__(self, **make: Any) -> None:
+        super().__init__(**make)
         self.calls: list[str] = []
         """What was asked of libusb, but for transfers."""
         self.write_timeouts_ms: list[int] = []

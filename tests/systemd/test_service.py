@@ -57,6 +57,18 @@ def test_systemd_knows_every_key_of_the_drop_in_that_opens_the_network(unit: Pat
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_the_drop_in_for_a_second_medium_opens_its_folder_and_nothing_else(unit: Path) -> None:
+    shut = _exposure(unit)
+    drop_in = unit.with_name("fikatap.service.d") / "second.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_bytes((SHIPPED / "second.conf").read_bytes())
+    result = _verify(unit)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert _exposure(unit) == shut
+    settings = [line for line in drop_in.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    assert settings == ["[Service]", "ReadWritePaths=-/media/fikatap"]
+
+
 @pytest.mark.parametrize(("right", "wrong"), [("WatchdogSec=", "WatchDogSecs="), ("=always", "=allways"), ("pcscd", "pcscd/")])
 def test_a_misspelt_unit_does_not_pass(unit: Path, right: str, wrong: str) -> None:
     text = unit.read_text("utf-8")

@@ -3,17 +3,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
+from PIL import Image, ImageChops
 
 from drivers.printers.bitmap import Bitmap
-from drivers.printers.encode import chunks, encode
-from drivers.printers.layout import Align, Feed, Item, NativeQr, Picture, TextLine, lay_out
+from drivers.printers.encode import chunks, encode, store_logo
+from drivers.printers.layout import Align, Feed, Item, NativeQr, NextLabel, Picture, StoredLogo, TextLine, lay_out
 from drivers.printers.page import print_bytes
-from drivers.printers.profiles import SHIPPED, PrinterProfile
+from drivers.printers.profiles import SHIPPED, Media, PrinterProfile
+from drivers.virtual.paper import loaded
 from drivers.virtual.printer import VirtualPrinter
 from firmware_py.samples import sample, samples
 from firmware_py.texts import load_texts
@@ -39,6 +42,10 @@ def commands(job: bytes) -> Iterator[tuple[bytes, bytes]]:
             command, length = b"\x1d(k", 5 + int.from_bytes(job[3:5], "little")
         elif job.startswith(b"\x1dV\x42"):
             command, length = b"\x1dV\x42", 4
+        elif job.startswith((b"\x1dV\x01", b"\x1dL", b"\x1cp")):
+            command, length = job[:2], {b"V": 3, b"L": 4, b"p": 4}[job[1:2]]
+        elif job.startswith(b"\x1d\x0c"):
+            command, length = b"\x1d\x0c", 2
         else:
             command = next(each for each in FIXED if job.startswith(each))
             length = len(command) + FIXED[command]
@@ -56,7 +63,10 @@ def sample_bytes(name: str, profile: PrinterProfile) -> bytes:
 
 
 def printed(job: bytes, profile: PrinterProfile) -> VirtualPrinter:
-    printer = VirtualPrinter(dots=profile.dots, cutter=profile.cut)
+    media = profile.media
+    printer = VirtualPrinter(
+        dots=profile.dots, cutter=profile.cut, labels=loaded(media.kind, media.length_mm), lost_left=profile.left_dots
+    )
     assert printer.feed(job) == b""
     if not profile.cut:
         printer.tear()
@@ -104,13 +114,13 @@ def test_no_badge_holds_a_real_time_command(name: str, profile: PrinterProfile) 
 @pytest.mark.parametrize(
     ("name", "profile", "most"),
     [
-        ("nordic", "generic-58", 1540),
-        ("arabic", "generic-58", 3150),
-        ("mixed", "generic-58", 3450),
-        ("long", "generic-58", 2300),
-        ("nordic", "generic-80", 2270),
-        ("arabic", "generic-80", 5300),
-        ("mixed", "generic-80", 4150),
+        ("nordic", "generic-58", 1400),
+        ("arabic", "generic-58", 3200),
+        ("mixed", "generic-58", 2800),
+        ("long", "generic-58", 2280),
+        ("nordic", "generic-80", 2310),
+        ("arabic", "generic-80", 4950),
+        ("mixed", "generic-80", 3150),
         ("long", "generic-80", 2350),
     ],
 )
@@ -128,7 +138,8 @@ def test_bytes_are_counted_by_item() -> None:
 def test_the_first_name_is_a_picture_and_comes_first() -> None:
     kinds = [command for command, _ in commands(sample_bytes("nordic", NARROW)) if command in {b"", b"\x1dv0"}]
     assert kinds[0] == b"\x1dv0"
-    assert kinds.count(b"\x1dv0") == 2  # name and symbol: all else is text
+    pictures = [item.role for item in lay_out(sample_blocks("nordic"), NARROW) if isinstance(item, Picture)]
+    assert pictures == [Role.NAME, Role.ZONE]  # the symbol; all else is text
 
 
 def test_nordic_letters_go_as_text_in_code_page_858() -> None:
@@ -197,15 +208,100 @@ def test_a_qr_code_too_long_for_the_paper_is_left_off_whole() -> None:
 def test_settings_are_sent_once_and_only_when_they_change() -> None:
     line = TextLine(Role.TEXT, "hej", "cp858", 2, 2, True, Align.CENTRE)
     first, second = list(chunks([line, line], NARROW))[1:3]
-    assert first == b"\x1bt\x13\x1d!\x11\x1bE\x01\x1ba\x01\x1b3\x34hej\n"
+    assert first == b"\x1bt\x13\x1ba\x01\x1b3\x33\x1d!\x11\x1bE\x01hej\n"
     assert second == b"hej\n"
 
 
 def test_a_high_picture_is_cut_into_bands() -> None:
     job = encode([Picture(Role.NAME, Bitmap(9, (0b100000001,) * 300), 1, Align.LEFT)], NARROW)
     bands = [data for command, data in commands(job) if command == b"\x1dv0"]
-    assert [int.from_bytes(band[3:5], "little") for band in bands] == [64, 64, 64, 64, 44]
+    assert [int.from_bytes(band[3:5], "little") for band in bands] == [24] * 12 + [12]
     assert b"".join(band[5:] for band in bands) == b"\x80\x80" * 300
+
+
+def test_words_before_a_line_are_plain_and_share_its_line() -> None:
+    line = TextLine(Role.PARTNER, "Oksana", "cp858", 2, 2, True, Align.LEFT, lead="Träffa ")
+    (first,) = list(chunks([line], NARROW))[1:-1]
+    assert first == b"\x1bt\x13\x1b3\x33" + "Träffa ".encode("cp858") + b"\x1d!\x11\x1bE\x01Oksana\n"
+    assert list(chunks([line, line], NARROW))[2] == (
+        b"\x1d!\x00\x1bE\x00" + "Träffa ".encode("cp858") + b"\x1d!\x11\x1bE\x01Oksana\n"
+    )
+
+
+LOGO = Bitmap(20, tuple(0b10000000000000000001 | 1 << row % 20 for row in range(13)))
+
+
+def test_a_stored_logo_is_printed_by_its_number_and_looks_the_same() -> None:
+    stored = replace(NARROW, stored_logo=LOGO.digest)
+    page = lay_out([Block(Role.LOGO, "logo")], stored, LOGO)
+    assert page == (StoredLogo(Role.LOGO, LOGO, Align.CENTRE),)
+    assert list(chunks(page, stored))[1] == b"\x1ba\x01\x1cp\x01\x00"
+    printer = VirtualPrinter(dots=stored.dots, cutter=False)
+    printer.feed(store_logo(LOGO) + encode(page, stored))
+    printer.tear()
+    drawn = printed(print_bytes([Block(Role.LOGO, "logo")], NARROW, LOGO), NARROW).papers[0].image
+    assert _ink(printer.papers[0].image) == _ink(drawn)
+
+
+def test_a_stored_logo_holds_no_real_time_command() -> None:
+    # Read downwards, the columns are 10 04.
+    rows = tuple(int(bit) * 0xFF for bit in f"{0x1004:016b}")
+    assert not REAL_TIME.search(store_logo(Bitmap(8, rows)))
+    assert store_logo(Bitmap(8, rows)).endswith(b"\x18\x04")
+
+
+def _ink(image: Image.Image) -> tuple[tuple[int, int], bytes]:
+    """The size and the dots of what is black."""
+    black = ImageChops.invert(image.convert("L"))
+    box = black.getbbox()
+    assert box
+    ink = black.crop(box)
+    return ink.size, ink.tobytes()
+
+
+def test_another_logo_than_the_stored_one_is_drawn() -> None:
+    page = lay_out([Block(Role.LOGO, "logo")], replace(NARROW, stored_logo="0123"), LOGO)
+    assert page == (Picture(Role.LOGO, LOGO, 1, Align.CENTRE),)
+
+
+def test_a_logo_wider_than_the_paper_is_left_off_whole() -> None:
+    wide = Bitmap(NARROW.dots + 1, (1,))
+    assert lay_out([Block(Role.LOGO, "logo")], NARROW, wide) == ()
+    assert lay_out([Block(Role.LOGO, "logo")], replace(NARROW, stored_logo=wide.digest), wide) == ()
+    assert lay_out([Block(Role.LOGO, "logo")], NARROW) == ()
+
+
+@pytest.mark.parametrize("kind", ["label", "mark"])
+def test_a_label_ends_where_the_next_begins_and_is_cut_there(kind: Literal["label", "mark"]) -> None:
+    media = Media(kind=kind, length_mm=60)
+    assert encode([], replace(NARROW, media=media)).endswith(b"\x1d\x0c")
+    assert encode([], replace(WIDE, media=media)).endswith(b"\x1d\x0c\x1dV\x01")
+    assert list(chunks([NextLabel()], replace(NARROW, media=media)))[1] == b"\x1d\x0c"
+
+
+@pytest.mark.parametrize("name", samples())
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_the_printer_loses_at_the_left_is_left_free(name: str, turned: bool) -> None:
+    lost = replace(NARROW, left_dots=20, media=Media(turned=turned))
+    job = sample_bytes(name, lost)
+    assert job.startswith(b"\x1b@\x1c.\x1bR\x00\x1dL\x14\x00")
+    assert job.count(b"\x1dL") == 1
+    # A strict printer: nothing is cut off at the right either.
+    printed(job, lost)
+
+
+def test_white_beside_a_band_is_not_sent_and_nothing_moves() -> None:
+    top, below = (0b1 << 63 | 1,) * 12, (0b11 << 10,) * 12
+    for align in Align:
+        picture = Picture(Role.NAME, Bitmap(64, top + below), 2, align)
+        job = encode([picture], NARROW)
+        bands = [data for command, data in commands(job) if command == b"\x1dv0"]
+        assert int.from_bytes(bands[0][1:3], "little") == 8
+        assert int.from_bytes(bands[1][1:3], "little") < 8
+        image = printed(job, NARROW).papers[0].image.convert("L")
+        left = (NARROW.dots - 128) * align // 2
+        assert ImageChops.invert(image.crop((0, 0, NARROW.dots, 24))).getbbox() == (left, 0, left + 128, 24)
+        assert ImageChops.invert(image.crop((0, 24, NARROW.dots, 48))).getbbox() == (left + 104, 0, left + 108, 24)
 
 
 def test_long_feeds_are_split() -> None:
@@ -229,8 +325,10 @@ def test_control_characters_never_reach_the_qr_code() -> None:
 @given(role=st.sampled_from(Role), text=st.text(max_size=60))
 @settings(max_examples=150, deadline=None)
 def test_no_text_in_any_role_breaks_the_job(role: Role, text: str) -> None:
-    for profile in (NARROW, SHIPPED["generic-80-noqr"]):
-        job = print_bytes([Block(role, text)], profile)
+    label = Media(kind="label", length_mm=30, turned=True)
+    for profile in (NARROW, SHIPPED["generic-80-noqr"], replace(NARROW, media=label)):
+        # A name makes a badge of it, which is what is turned.
+        job = print_bytes([Block(Role.NAME, "Ada"), Block(role, text)], profile)
         assert [command for command, _ in commands(job)][:3] == [b"\x1b@", b"\x1c.", b"\x1bR"]
         assert not REAL_TIME.search(job)
         for command, data in commands(job):

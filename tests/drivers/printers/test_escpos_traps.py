@@ -21,7 +21,7 @@ import pytest
 from drivers.errors import ConfigError, DeviceGarbled, DeviceMissing, DeviceRefused, DeviceSilent
 from drivers.ports import Paper, PrinterStatus
 from drivers.printers.escpos import EscposPrinter, FileAddress, NetworkAddress, SerialAddress, UsbAddress, parse_connection
-from drivers.virtual.printer import VirtualPrinter
+from drivers.virtual.printer import Clone, VirtualPrinter
 from kiosk.values import Cause
 from tests.rigs.printers import NetworkPrinter, Rig, SerialPrinter, UsbPrinter, usb_settings
 
@@ -87,7 +87,7 @@ def test_cover_and_cutter_are_asked_too(network: NetworkPrinter) -> None:
     printer = driver(network)
     network.jam()
     assert printer.status().cause is Cause.CUTTER
-    network.unjam()
+    network.clear_jam()
     network.cover_open()
     assert printer.status().cause is Cause.COVER_OPEN
     printer.close()
@@ -143,6 +143,184 @@ def test_a_late_completion_of_an_earlier_page_is_ignored(network: NetworkPrinter
     printer.close()
 
 
+@pytest.mark.parametrize("late", [1, 2, 300])
+def test_late_answers_to_the_fences_of_an_earlier_life_do_not_call_a_page_printed(network: NetworkPrinter, late: int) -> None:
+    printer = driver(network, completion="gs_r", write_deadline_s=5)
+    network.say(bytes(late))
+    assert printer.status().ready
+    network.mute()
+    printer.send(PAGE, 5)
+    with pytest.raises(DeviceSilent):
+        printer.wait_printed(5, 0.1)
+    printer.close()
+
+
+def test_one_answer_that_comes_later_than_any_should_does_not_call_a_page_printed(network: NetworkPrinter) -> None:
+    printer = driver(network, completion="gs_r")
+    assert printer.status().ready
+    # It is well, but its own answers to this page got lost.
+    network.mute()
+    printer.send(PAGE, 5)
+    network.until_papers(1)
+    network.unmute()
+    network.say(b"\x00")
+    with pytest.raises(DeviceSilent, match="did not say"):
+        printer.wait_printed(5, 0.1)
+    printer.close()
+
+
+def test_answers_to_fences_are_not_believed_of_a_printer_that_answers_nothing_else(network: NetworkPrinter) -> None:
+    printer = driver(network, completion="gs_r")
+    assert printer.status().ready
+    network.mute()
+    printer.send(PAGE, 5)
+    network.say(bytes(2))
+    with pytest.raises(DeviceSilent, match="does not answer"):
+        printer.wait_printed(5, 0.1)
+    printer.close()
+
+
+def test_the_answers_to_the_fence_of_one_page_do_not_call_the_next_one_printed(network: NetworkPrinter) -> None:
+    printer = driver(network, completion="gs_r")
+    assert printer.status().ready
+    network.mute()
+    printer.send(PAGE, 1)
+    printer.send(PAGE, 2)
+    network.say(bytes(2))
+    network.unmute()
+    with pytest.raises(DeviceSilent, match="did not say"):
+        printer.wait_printed(2, 0.1)
+    network.say(bytes(2))
+    assert printer.wait_printed(2, 0.1)
+    printer.close()
+
+
+def test_a_printer_that_babbles_on_is_garbled(network: NetworkPrinter) -> None:
+    printer = driver(network, completion="gs_r")
+    enough = threading.Event()
+
+    def babble() -> None:
+        while not enough.wait(0.02):
+            network.say(b"\x00")
+
+    thread = threading.Thread(target=babble)
+    thread.start()
+    try:
+        with pytest.raises(DeviceGarbled, match="not asked"):
+            printer.status()
+    finally:
+        enough.set()
+        thread.join()
+        printer.close()
+
+
+# What a printer without fences did
+
+
+CHEAP = Clone(lacks=frozenset({b"\x1dr", b"\x1d(H", b"\x1da", b"\x10\x14"}))
+
+
+@pytest.fixture
+def cheap() -> Iterator[NetworkPrinter]:
+    with NetworkPrinter(clone=CHEAP) as rig:
+        yield rig
+
+
+def test_a_printer_that_is_well_after_the_time_that_a_page_takes_has_printed_it(cheap: NetworkPrinter) -> None:
+    printer = driver(cheap, completion="status", pushes=False)
+    assert printer.status().ready
+    began = time.monotonic()
+    printer.send(PAGE, 1)
+    assert printer.wait_printed(1, 30) is True
+    assert 1.5 < time.monotonic() - began < 3
+    assert len(cheap.papers) == 1
+    printer.close()
+
+
+def test_a_printer_that_does_not_tell_of_its_paper_can_not_tell(cheap: NetworkPrinter) -> None:
+    cheap.answer_only(1)
+    printer = driver(cheap, completion="status", pushes=False)
+    printer.send(PAGE, 1)
+    assert printer.wait_printed(1, 30) is False
+    printer.close()
+
+
+def test_a_page_is_not_called_printed_before_its_time(cheap: NetworkPrinter) -> None:
+    printer = driver(cheap, completion="status", pushes=False)
+    printer.send(PAGE, 1)
+    with pytest.raises(DeviceSilent, match="did not say"):
+        printer.wait_printed(1, 0.2)
+    printer.close()
+
+
+def test_a_printer_that_went_silent_has_not_printed_a_page_by_its_time(cheap: NetworkPrinter) -> None:
+    printer = driver(cheap, completion="status", pushes=False)
+    assert printer.status().ready
+    cheap.mute()
+    printer.send(PAGE, 1)
+    with pytest.raises(DeviceSilent):
+        printer.wait_printed(1, 30)
+    printer.close()
+
+
+@pytest.mark.parametrize("completion", ["gs_h", "gs_r", "status"])
+def test_a_printer_that_tells_nothing_by_itself_is_found_to_have_stopped_before_anybody_can_change_its_paper(
+    completion: str, network: NetworkPrinter
+) -> None:
+    printer = driver(network, completion=completion, pushes=False)
+    assert printer.status().ready
+    network.paper_out_after(5)
+    printer.send(PAGE, 1)
+    began = time.monotonic()
+    with pytest.raises(DeviceRefused) as refused:
+        printer.wait_printed(1, 30)
+    assert time.monotonic() - began < 1
+    assert refused.value.cause is Cause.PAPER_OUT
+    printer.close()
+
+
+# What stays in the printer
+
+
+def test_what_an_earlier_life_left_in_a_printer_without_paper_does_not_come_with_the_new_paper() -> None:
+    with SerialPrinter(baud=115200) as serial:
+        serial.paper_out_after(20)
+        # Killed in the middle of it: nobody cleared anything.
+        line = os.open(serial.path, os.O_WRONLY | os.O_NOCTTY)
+        os.write(line, b"\x1b@\x1c.\n" + BAND[:3000])
+        serial.until_received(3005)
+        os.close(line)
+        printer = driver(serial)
+        assert printer.status().cause is Cause.PAPER_OUT
+        serial.paper_in()
+        assert printer.status().ready
+        printer.send(PAGE, 1)
+        assert printer.wait_printed(1, 5)
+        assert [paper.texts for paper in serial.papers] == [("Alva",)]
+        assert [scrap.height for scrap in serial.scraps] == [20]
+        printer.close()
+
+
+def test_a_printer_that_can_not_be_cleared_finishes_what_it_holds_before_the_next_page() -> None:
+    # What the documentation says of it: a rest without a beginning, cut off from the page that follows.
+    with SerialPrinter(baud=115200, clone=Clone(lacks=frozenset({b"\x10\x14"}))) as serial:
+        printer = driver(serial, completion="gs_r")
+        assert printer.status().ready
+        serial.paper_out_after(30)
+        with pytest.raises(DeviceRefused):  # noqa: PT012  told by either, as fast as the wire is
+            printer.send(b"\x1b@\x1c.Bo\nAlva\n\x1dVB\x00", 1)
+            printer.wait_printed(1, 5)
+        printer.close()
+        serial.paper_in()
+        printer = driver(serial, completion="gs_r")
+        assert printer.status().ready
+        printer.send(PAGE, 2)
+        assert printer.wait_printed(2, 5)
+        assert [paper.texts for paper in serial.papers] == [("Alva",), ("Alva",)]
+        assert [scrap.texts for scrap in serial.scraps] == [("Bo",)]
+        printer.close()
+
+
 def test_a_printer_that_pushes_nothing_is_asked_why_a_page_does_not_come(network: NetworkPrinter) -> None:
     printer = driver(network, pushes=False)
     network.paper_out_after(5)
@@ -159,8 +337,11 @@ def test_nothing_but_the_fence_follows_the_cut(network: NetworkPrinter) -> None:
     printer = driver(network)
     printer.send(PAGE, 1)
     assert printer.wait_printed(1, 5)
-    assert network.received.endswith(b"\x1dVB\x00\x1dr\x01")
+    page_and_end, _, questions = network.received.rpartition(b"\x1dr\x01")
+    assert page_and_end.endswith(b"\x1dVB\x00\x1dr\x01")
+    assert questions == b"\x10\x04\x01\x10\x04\x04"
     assert b"\x10\x05" not in network.received
+    assert b"\x10\x14" not in network.received
     printer.close()
 
 
@@ -416,6 +597,8 @@ assert not logging.getLogger().handlers
         ("usb:04b8:0E15", UsbAddress((0x04B8, 0x0E15))),
         ("serial:/dev/ttyUSB0?baud=19200", SerialAddress("/dev/ttyUSB0", 19200, "xonxoff")),
         ("serial:/dev/ttyUSB0?baud=115200&flow=none", SerialAddress("/dev/ttyUSB0", 115200, "none")),
+        ("serial:/dev/ttyUSB0", SerialAddress("/dev/ttyUSB0", None, "xonxoff")),
+        ("serial:/dev/ttyUSB0?flow=rtscts", SerialAddress("/dev/ttyUSB0", None, "rtscts")),
         ("network:192.168.1.50:9100", NetworkAddress("192.168.1.50", 9100)),
         ("network:printer", NetworkAddress("printer", 9100)),
         ("network:[fe80::1]:9101", NetworkAddress("fe80::1", 9101)),
@@ -428,7 +611,7 @@ def test_connections_are_read(connection: str, address: object) -> None:
 
 @pytest.mark.parametrize(
     "connection",
-    ["", "lp0", "usb:1:2", "usb:04b8", "serial:/dev/ttyUSB0", "serial:/dev/ttyUSB0?baud=fast", "network:", "network:host:0",
+    ["", "lp0", "usb:1:2", "usb:04b8", "serial:", "serial:/dev/ttyUSB0?baud=fast", "network:", "network:host:0",
      "network:host:99999", "file:", "bluetooth:00:11"],
 )  # fmt: skip
 def test_a_wrong_connection_is_refused_with_what_would_be_right(connection: str) -> None:

@@ -7,10 +7,13 @@ from io import BytesIO
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
-from drivers.errors import DeviceLost, DeviceRefused
-from drivers.printers.fake import FakePrinter
+from drivers.errors import DeviceLost, DeviceMissing, DeviceRefused
+from drivers.printers.fake import FakePrinter, PrinterHand
+from drivers.printers.profiles import SHIPPED, Media
+from drivers.virtual.printer import Clone, VirtualPrinter
 from kiosk.values import Cause
 
 PAGE = b"\x1b@\x1c.Alva\n\x1dVB\x00"
@@ -85,3 +88,34 @@ def test_a_driver_that_was_open_stays_lost_after_the_plug_is_back(name: str) -> 
     with pytest.raises(DeviceLost):
         printer.status()
     assert opened(name).status().ready
+
+
+def test_a_clone_in_its_place_prints_what_it_lacks_and_is_as_wide_as_the_profile(name: str) -> None:
+    printer, hand = opened(name, "generic-58"), FakePrinter.hand(name)
+    hand.swap(VirtualPrinter(clone=Clone(lacks=frozenset({b"\x1c."}))))
+    with pytest.raises(DeviceLost):
+        printer.status()
+    opened(name, "generic-58").send(PAGE, 1)
+    (slip,) = hand.papers
+    assert (slip.texts, slip.width) == ((".Alva",), 384)
+
+
+def test_power_that_goes_within_a_page_takes_the_driver_along(name: str) -> None:
+    printer, hand = opened(name), FakePrinter.hand(name)
+    hand.power_cut_after(10)
+    with pytest.raises(DeviceLost, match="power"):
+        printer.send(PAGE, 1)
+    with pytest.raises(DeviceMissing):
+        opened(name)
+    hand.power_on()
+    opened(name).send(PAGE, 2)
+    assert [slip.height for slip in hand.papers] == [10 + 30]
+
+
+def test_labels_of_the_profile_are_in_it() -> None:
+    hand = PrinterHand()
+    opening = hand.opened(replace(SHIPPED["generic-58"], media=Media(kind="label", length_mm=50), left_dots=4))
+    hand.print(opening, b"\x1b@\x1c.\x1dv0\x00\x01\x00\x01\x00\xff\x1d\x0c", 1, 1.0)
+    (slip,) = hand.papers
+    assert slip.height == 50 * 8
+    assert slip.image.convert("L").point(lambda dot: 255 - dot).getbbox() == (4, 0, 8, 1)

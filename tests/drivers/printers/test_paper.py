@@ -1,4 +1,4 @@
-"""What comes out on paper: every sample badge, on every shipped profile, read back by others than us."""
+"""What comes out on paper: every sample, on every printer and paper, equals the laid-out page and is read by others than us."""
 
 from __future__ import annotations
 
@@ -6,42 +6,48 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageChops
 
-from drivers.printers.page import print_bytes
-from drivers.printers.profiles import SHIPPED, profile
-from drivers.virtual.printer import Slip, VirtualPrinter
-from firmware_py.samples import samples
-from firmware_py.texts import load_texts
-from kiosk.badge import blocks
+from drivers.printers.layout import lay_out
+from tests.badges.cases import LAYOUTS, PAGES, PRINTERS, SAMPLES, loaded, page_bytes, printed
+from tests.badges.composed import composed
 
-
-def paper(sample: str, printer: str) -> Slip:
-    chosen = profile(printer)
-    virtual = VirtualPrinter(dots=chosen.dots, cutter=chosen.cut)
-    virtual.feed(print_bytes(blocks(samples()[sample], load_texts()), chosen))
-    if not chosen.cut:
-        virtual.tear()
-    (slip,) = virtual.papers
-    return slip
+REAL_TIME_DOTS = 40
+"""How many dots of a page may be added at most so that it holds no real-time command: ten places, doubled both ways."""
 
 
-@pytest.mark.parametrize("printer", sorted(SHIPPED))
-@pytest.mark.parametrize("sample", sorted(samples()))
-def test_an_independent_reader_reads_the_qr_code_off_the_paper(sample: str, printer: str, tmp_path: Path) -> None:
-    slip = paper(sample, printer)
-    (tmp_path / "paper.png").write_bytes(slip.png())
+def inked(image: Image.Image) -> Image.Image:
+    """Return a paper without what is blank above and below."""
+    box = ImageChops.invert(image.convert("L")).getbbox()
+    assert box is not None
+    return image.crop((0, box[1], image.width, box[3]))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("printer", PRINTERS)
+@pytest.mark.parametrize("page", PAGES)
+def test_the_paper_equals_the_laid_out_page_dot_by_dot(page: str, printer: str, layout: str) -> None:
+    profile = loaded(printer, layout)
+    slip = printed(page_bytes(page, printer, layout), profile)
+    expected, texts = composed(lay_out(PAGES[page], profile), profile)
+    assert list(slip.texts) == texts
+    paper, expected = inked(slip.image), inked(expected)
+    assert paper.size == expected.size
+    ink, wanted = ImageChops.invert(paper), ImageChops.invert(expected)
+    lost, added = ImageChops.logical_and(wanted, paper), ImageChops.logical_and(ink, expected)
+    assert lost.getbbox() is None
+    # Where dots would read as a real-time command, each takes one more at its right, in either resolution.
+    beside = ImageChops.logical_or(ImageChops.offset(wanted, 1, 0), ImageChops.offset(wanted, 2, 0))
+    assert ImageChops.logical_and(added, ImageChops.invert(beside)).getbbox() is None
+    assert added.histogram()[255] <= REAL_TIME_DOTS
+
+
+@pytest.mark.parametrize("layout", ["roll", "turned-roll"])
+@pytest.mark.parametrize("printer", PRINTERS)
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_an_independent_reader_reads_the_qr_code_off_the_paper(sample: str, printer: str, layout: str, tmp_path: Path) -> None:
+    printed(page_bytes(sample, printer, layout), loaded(printer, layout)).image.save(tmp_path / "paper.png")
     read = subprocess.run(
         ["zbarimg", "--quiet", "--raw", str(tmp_path / "paper.png")], capture_output=True, text=True, timeout=60
     )
-    assert read.stdout.split() == [samples()[sample].qr]
-
-
-@pytest.mark.parametrize("printer", sorted(SHIPPED))
-@pytest.mark.parametrize("sample", sorted(samples()))
-def test_the_paper_is_printed_from_its_top_to_well_below_its_middle(sample: str, printer: str) -> None:
-    image = paper(sample, printer).image
-    box = image.convert("L").point(lambda value: 255 - value).getbbox()
-    assert box is not None
-    _, top, _, bottom = box
-    assert top <= image.height // 20
-    assert bottom > image.height // 2
+    assert read.stdout.split() == [SAMPLES[sample].qr]

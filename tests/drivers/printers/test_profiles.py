@@ -43,6 +43,37 @@ def test_a_printer_whose_width_nobody_told_is_refused() -> None:
         profile("AF-240")
 
 
+@pytest.mark.parametrize("name", ["TM-U220", "TM-U220B", "TSP600"])
+def test_a_printer_without_pictures_of_our_kind_is_refused(name: str) -> None:
+    """Two with needles, and one that speaks Star."""
+    with pytest.raises(ConfigError, match=f"'{name}' has no ESC/POS pictures .* switch it on and use one of generic-58"):
+        profile(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "pages"),
+    [
+        ("POS-5890", {"cp858": 19, "cp437": 0, "cp850": 2, "cp852": 18, "cp866": 17, "cp1252": 16}),  # also at 50 and more
+        ("CT-S651", {"cp858": 19, "cp437": 0, "cp850": 2, "cp852": 6, "cp866": 7, "cp1252": 9}),
+        ("TH230", {"cp858": 6, "cp437": 0, "cp850": 1, "cp852": 2, "cp866": 7, "cp1252": 8}),
+        ("ZJ-5870", {"cp437": 0, "cp850": 2, "cp852": 18, "cp866": 17, "cp1252": 16}),
+    ],
+)
+def test_the_first_number_of_a_code_page_counts(name: str, pages: dict[str, int]) -> None:
+    found = profile(name).code_pages
+    assert found == pages
+    assert list(found) == [codec for codec in CODE_PAGES.values() if codec in pages]
+
+
+@pytest.mark.parametrize(
+    ("name", "dots", "dpmm"), [("TM-T88V", 512, 7), ("T-1", 504, 7), ("TM-T20II-42col", 544, 8), ("RP-F10-58mm", 432, 8)]
+)
+def test_width_and_resolution_are_those_of_the_head(name: str, dots: int, dpmm: int) -> None:
+    found = profile(name)
+    assert (found.dots, found.dpmm) == (dots, dpmm)
+    assert found.dots % 8 == 0
+
+
 def test_a_profile_imports_no_printer_library_and_no_fonts() -> None:
     heavy = ("escpos", "PIL", "freetype", "uharfbuzz", "segno", "yaml")
     code = (

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from drivers.errors import DeviceLost, DeviceMissing
+from drivers.errors import DeviceLost, DeviceMissing, DeviceSilent
 from drivers.ports import PresentedCard, TornRead
 from drivers.readers.fake import FakeReader, ReaderHand
 
@@ -97,3 +97,16 @@ def test_a_hand_notices_that_nobody_waits(reader: FakeReader, hand: ReaderHand) 
 def test_a_name_has_one_hand() -> None:
     assert FakeReader.hand("door") is FakeReader.hand("door")
     assert FakeReader.hand("door") is not FakeReader.hand("desk")
+
+
+def test_an_ailing_reader_raises_what_ails_it_until_it_recovers(reader: FakeReader, hand: ReaderHand) -> None:
+    ailment = DeviceSilent("it says nothing")
+    threading.Timer(0.05, hand.ail, [ailment]).start()
+    with pytest.raises(DeviceSilent, match="it says nothing"):
+        reader.wait_for_card(5)
+    with pytest.raises(DeviceSilent):
+        reader.open()
+    hand.recover()
+    reader.open()
+    hand.tap(ANNA)
+    assert reader.wait_for_card(5) == ANNA

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from drivers.virtual.printer import BLADE_ROWS, UnknownBytesError, VirtualPrinter
+from drivers.virtual.printer import BLADE_ROWS, Motion, UnknownBytesError, VirtualPrinter
 
 START = b"\x1b@\x1c."
 CUT = b"\x1dVB\x00"
@@ -91,6 +91,15 @@ def test_a_qr_code_is_drawn_and_read_back() -> None:
     assert (box[2] - box[0]) % 5 == 0
 
 
+def test_more_than_a_qr_code_holds_is_an_error_and_no_code() -> None:
+    store = b"\x1d(k" + (3003).to_bytes(2, "little") + b"1P0" + b"x" * 3000
+    with pytest.raises(UnknownBytesError, match="3000 bytes"):
+        VirtualPrinter().feed(START + store + b"\x1d(k\x03\x001Q0")
+    printer = VirtualPrinter(strict=False)
+    printer.feed(START + store + b"\x1d(k\x03\x001Q0Alva\n" + CUT)
+    assert (printer.papers[0].texts, printer.papers[0].qr) == (("Alva",), ())
+
+
 def test_without_a_cutter_staff_tears() -> None:
     printer = VirtualPrinter(dots=384, cutter=False)
     printer.feed(START + b"one\n" + CUT)
@@ -131,6 +140,9 @@ def test_bytes_that_it_does_not_understand_are_an_error(wrong: bytes) -> None:
 def test_a_picture_that_is_too_wide_is_an_error() -> None:
     with pytest.raises(UnknownBytesError):
         VirtualPrinter(dots=384).feed(START + b"\x1dv0\x00\x31\x00\x01\x00" + bytes(49))
+    lenient = VirtualPrinter(dots=384, strict=False)
+    lenient.feed(START + b"\x1dv0\x00\x40\x00\x02\x00" + (b"\xff" + bytes(63)) * 2 + CUT)
+    assert black(lenient.papers[0].image) == (0, 0, 8, 2)
 
 
 def test_a_real_time_question_hidden_in_an_image_is_acted_on_and_an_error() -> None:
@@ -191,6 +203,51 @@ def test_any_chunking_prints_the_same(cuts: list[int]) -> None:
     assert chunked.papers[0].texts == whole.papers[0].texts
 
 
-@given(st.binary(max_size=300))
-def test_any_bytes_are_survived(data: bytes) -> None:
-    VirtualPrinter(strict=False).feed(data)
+@pytest.mark.parametrize(
+    ("fault", "answers", "pushed"),
+    [
+        ("", "12 12 12 12", "10 00 00 00"),
+        ("paper_low", "12 12 12 1e", "10 00 03 00"),
+        ("paper_out", "1a 32 12 72", "18 00 0c 00"),
+        ("cover_open", "1a 16 12 12", "38 00 00 00"),
+        ("jam", "1a 52 1a 12", "18 08 00 00"),
+        ("jam_paper", "1a 52 16 12", "18 04 00 00"),
+    ],
+)
+def test_every_fault_has_its_bits(fault: str, answers: str, pushed: str) -> None:
+    # Bits of DLE EOT 1: 3 off line. 2: 2 cover, 5 paper end, 6 error. 3: 2 recoverable error, 3 cutter. 4: 2 and 3 near end,
+    # 5 and 6 end. Of ASB's first byte: 3 off line, 5 cover; second: as DLE EOT 3; third: 0 and 1 near end, 2 and 3 end.
+    printer = VirtualPrinter()
+    printer.feed(b"\x1da\xff")
+    if fault:
+        assert getattr(printer, fault)() == bytes.fromhex(pushed)
+    assert printer.feed(b"\x10\x04\x01\x10\x04\x02\x10\x04\x03\x10\x04\x04") == bytes.fromhex(answers)
+
+
+def test_queued_status_and_names_are_answered_in_their_turn() -> None:
+    printer = VirtualPrinter()
+    printer.paper_low()
+    assert printer.feed(b"\x1dr\x01\x1dr2\x1dI\x01\x1dI2\x1dI\x42") == b"\x03\x00\x20\x02\x5fFIKATAP\x00"
+    assert VirtualPrinter(cutter=False).feed(b"\x1dI\x02") == b"\x00"
+
+
+def test_initialising_ends_pushing() -> None:
+    printer = VirtualPrinter()
+    assert printer.feed(b"\x1da\x0e\x1b@") == b"\x10\x00\x00\x00"
+    assert printer.cover_open() == b""
+
+
+def test_what_is_known_but_wrong_has_no_effect_and_prints_nothing() -> None:
+    printer = VirtualPrinter(strict=False)
+    printer.feed(START + b"A\x1ba\x01\x1dVB\x20B\n" + CUT)
+    assert [slip.texts for slip in printer.papers] == [("AB",)]
+    assert len(printer.errors) == 2
+
+
+def test_its_movements_are_told_with_the_byte_that_caused_them() -> None:
+    printer = VirtualPrinter()
+    told: list[Motion] = []
+    printer.watch = told.append
+    for byte in START + b"Alva\n\x1bJ\x05" + CUT + b"\x1dV\x01":
+        printer.feed(bytes([byte]))
+    assert told == [Motion(9, 30), Motion(12, 5), Motion(16, 0, to_blade=True, cut=True), Motion(19, 0, cut=True)]

@@ -160,8 +160,8 @@ class _Terminal(Terminal):
 class Door:
     """A terminal at work as long as it is used as a context manager; on the same folder it goes on where it ended.
 
-    `rules` are keys of `[door]`; `printer` are further lines of `[printer]`; `boot` is another boot's
-    id; `trust` tells whether the wall clock is believed. `gate` lets matching answer. It waits
+    `rules` are keys of `[door]`; `printer` and `record` are further lines of `[printer]` and `[ledger]`; `boot` is another
+    boot's id; `trust` tells whether the wall clock is believed. `gate` lets matching answer. It waits
     until reader and printer are open, unless told otherwise. Whoever leaves threads behind fails.
     """
 
@@ -172,6 +172,7 @@ class Door:
         wait: bool = True,
         people: int = 12,
         printer: str = "",
+        record: str = "",
         match_ms: int = 800,
         trust: bool = True,
         boot: str | None = None,
@@ -190,7 +191,7 @@ class Door:
             trust=str(trust).lower(),
             rules="\n".join(f"{key} = {value}" for key, value in rules.items()),
         )
-        self.config = parse(text)
+        self.config = parse(text.replace("[control]", f"{record}\n[control]"))
         self.socket = self.config.control.socket
         self.reader = FakeReader.hand(str(folder))
         self.printer = FakePrinter.hand(str(folder))
@@ -302,7 +303,11 @@ class Door:
 
     def queued(self) -> list[Job]:
         """Return all badge jobs that were ordered so far."""
-        return [queued.job for queued in self.seen.of(QueueBadge)]
+        return [queued.job for queued in self.seen.of(QueueBadge) if queued.job.badge is not None]
+
+    def slips(self) -> list[Job]:
+        """Return all other slips that were ordered so far, each as often as it took in more."""
+        return [queued.job for queued in self.seen.of(QueueBadge) if queued.job.slip is not None]
 
     def client(self) -> ControlClient:
         """Return a connection to the control socket."""

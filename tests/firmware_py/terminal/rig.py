@@ -77,7 +77,9 @@ def lights_lane(name: str, reports: Reports, *, newest_only: bool = False) -> La
     )
 
 
-def reader_lane(name: str, reports: Reports, servant: PatientReader | None = None) -> Lane[CardReader]:
-    """Return a lane with a simulated reader."""
-    make: Callable[[], CardReader] = lambda: FakeReader(FakeReader.Settings(name=name))  # noqa: E731 - for its type
-    return Lane("reader", make, servant or PatientReader(), reports.post)
+def reader_lane(
+    name: str, reports: Reports, servant: PatientReader | None = None, make: Callable[[], CardReader] | None = None
+) -> Lane[CardReader]:
+    """Return a lane with a simulated reader, or with what `make` makes."""
+    simulated: Callable[[], CardReader] = lambda: FakeReader(FakeReader.Settings(name=name))  # noqa: E731 - for its type
+    return Lane("reader", make or simulated, servant or PatientReader(), reports.post)

@@ -17,10 +17,11 @@ from drivers.errors import ConfigError
 from firmware_py.demo import card_of
 from firmware_py.office import CommandError
 from firmware_py.terminal.control import MAX_CLIENTS, MAX_LINE, Command, ControlClient, ControlSocket, HungUp, NotRunning
-from kiosk.effects import Answer, BindCard
+from kiosk.effects import Answer, BindCard, Notice, TellStaff
 from kiosk.events import EnrolmentAsked, EnrolmentDropped
 from kiosk.jobs import JobState
 from kiosk.signals import Signal
+from kiosk.values import Cause
 from tests.firmware_py.terminal.harness import PATIENCE_S, Door, person
 from tests.rigs.disk import simulated_disk
 
@@ -367,6 +368,37 @@ def test_a_member_who_is_here_is_not_removed(tmp_path: Path) -> None:
         assert door.call("members.remove", member="p1") == {"removed": "p1"}
         door.tap(2)
         door.until_jobs(JobState.CONFIRMED, 2)
+
+
+def test_a_removed_member_is_forgotten_by_who_met_them(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        door.tap(1)
+        door.until_answered(Signal.NOT_YET)
+        door.tap(2)
+        door.until_answered(Signal.INTRODUCED)
+        assert [met.name for visit in door.state.visits.values() for met in visit.met] == ["Person 2", "Person 1"]
+        door.call("visits.leave", member="p1")
+        door.call("members.remove", member="p1")
+        visit = door.visit(2)
+        assert visit is not None
+        assert visit.met == ()
+
+
+def test_all_open_notices_are_printed_as_one_slip(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        assert door.call("notices.print") == {"notices": 0}
+        door.printer.paper_out()
+        door.until_printer(Cause.PAPER_OUT)
+        door.touch("04ffffffffffff")
+        door.until_answered(Signal.UNKNOWN_CARD)
+        assert door.call("notices.print") == {"notices": 1}
+        (slip,) = door.slips()
+        assert slip.slip is not None
+        assert [line.detail for line in slip.slip.lines] == [
+            "· " + door.terminal._wiring.notice(TellStaff(Notice.UNKNOWN_CARD))
+        ]
+        door.printer.paper_in()
+        assert door.until_jobs(JobState.CONFIRMED)[0].job == slip.id
 
 
 def test_a_member_of_whom_nobody_knew_is_checked_in_anew_by_staff(tmp_path: Path) -> None:

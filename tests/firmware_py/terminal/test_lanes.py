@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from drivers.errors import DeviceLost, DeviceMissing, DeviceSilent
 from drivers.lights.fake import FakeLights
@@ -14,11 +15,12 @@ from drivers.readers.fake import FakeReader
 from firmware_py.samples import sample
 from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp
 from firmware_py.terminal.servants import LightsServant, PrinterServant
-from kiosk.effects import CheckPrinter
-from kiosk.events import Event, JobReady, JobUnprintable, PrinterChanged
+from kiosk.badge import Slip, SlipKind
+from kiosk.effects import CheckPrinter, SendJob
+from kiosk.events import Event, JobReady, JobSent, JobUnprintable, PrinterChanged
 from kiosk.jobs import Job
 from kiosk.signals import Signal
-from kiosk.values import JobId, MemberId, Now, VisitId
+from kiosk.values import JobId, Language, MemberId, Now, VisitId
 from tests.firmware_py.terminal.rig import PATIENCE_S, Reports, lights_lane, reader_lane, say
 from tests.kiosk.rig import badge_of
 
@@ -124,6 +126,27 @@ def test_a_badge_that_cannot_be_made_is_given_up_and_the_printer_goes_on(
     assert badge.first_name not in caplog.text
 
 
+def test_a_slip_that_took_in_more_between_the_question_and_the_bytes_comes_out_whole(name: str, reports: Reports) -> None:
+    def render(job: Job, _profile: str) -> bytes:
+        assert job.slip is not None
+        return b"\x1b@" + job.slip.text.encode() + b"\n\x1dVB\x00"
+
+    lane = Lane("printer", lambda: FakePrinter(FakePrinter.Settings(name=name)), PrinterServant(render), reports.post)
+    lane.start()
+    assert isinstance(reports.next().item, LaneUp)
+    assert isinstance(reports.next().item, PrinterChanged)
+    slip = Slip(kind=SlipKind.FAULT, language=Language.SV, title="", text="one")
+    job = Job(JobId("j1"), VisitId(""), MemberId(""), None, Now("boot", 0), 1, slip=slip)
+    lane.submit(CheckPrinter(job))
+    assert reports.next().item == JobReady(job.id)
+    lane.submit(SendJob(replace(job, slip=replace(slip, text="one and two"))))
+    assert isinstance(reports.next().item, JobSent)
+    lane.ask_to_stop()
+    assert lane.join(PATIENCE_S)
+    (paper,) = FakePrinter.hand(name).papers
+    assert "one and two" in " ".join(paper.texts)
+
+
 def test_a_lane_that_waits_for_calls_hears_a_stop_at_once(name: str, reports: Reports) -> None:
     servant = LightsServant()
     servant.idle_every_s = 3600
@@ -171,12 +194,23 @@ def test_an_abandoned_lane_reports_under_its_old_generation_and_ends(name: str, 
     assert lane.abandon() == [say(Signal.WELCOME)]
     abandoned = [thread for thread in threading.enumerate() if thread not in before]
     assert [thread.is_alive() for thread in abandoned] == [True]
+    assert not lane.freed()
     hand.resume()
     late = reports.until(CardRead)
     assert late.generation != lane.generation
     for thread in abandoned:
         thread.join(PATIENCE_S)
         assert not thread.is_alive()
+    assert lane.freed()
+
+
+def test_a_lane_that_was_never_abandoned_is_not_freed(name: str, reports: Reports) -> None:
+    lane = lights_lane(name, reports)
+    lane.start()
+    reports.until(LaneUp)
+    lane.ask_to_stop()
+    assert lane.join(PATIENCE_S)
+    assert not lane.freed()
 
 
 def test_a_lane_is_overdue_by_what_it_is_at(name: str, reports: Reports) -> None:

@@ -23,12 +23,13 @@ def systemd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_every_word_is_a_message_of_its_own(systemd: tuple[socket.socket, str]) -> None:
     listener, address = systemd
     notifier = Notifier({"NOTIFY_SOCKET": address})
+    notifier.more_time(600)
     notifier.ready()
     notifier.status("öppet; 3 här")
     notifier.alive()
     notifier.stopping()
-    heard = [listener.recv(1000).decode() for _ in range(4)]
-    assert heard == ["READY=1", "STATUS=öppet; 3 här", "WATCHDOG=1", "STOPPING=1"]
+    heard = [listener.recv(1000).decode() for _ in range(5)]
+    assert heard == ["EXTEND_TIMEOUT_USEC=600000000", "READY=1", "STATUS=öppet; 3 här", "WATCHDOG=1", "STOPPING=1"]
 
 
 def test_a_status_is_said_when_it_changes(systemd: tuple[socket.socket, str]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from string import Formatter
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from firmware_py.texts import load_texts
 from kiosk.matching import person_number, reason, reason_sentence, starter
@@ -109,82 +110,92 @@ def test_topics_take_turns_by_badge_number() -> None:
     assert asked == ["teaching", "law", "teaching"]
 
 
-SENTENCES = {
-    Language.SV: [
-        "Fråga Håkon om pedagogik och utbildning. Du kan bjuda på erfarenhet av digital marknadsföring.",
-        "Fråga Håkon om att starta eget företag. Själv kan du berätta om digital marknadsföring.",
-        "Fråga Håkon om pedagogik och utbildning. Berätta sedan om något som du kan.",
-        "Berätta för Håkon om digital marknadsföring. Fråga i gengäld om pedagogik och utbildning.",
-        "Berätta för Håkon om digital marknadsföring. Fråga sedan vad Håkon kan berätta om.",
-        "Ni har liknande yrken: du inom energi, Håkon inom vård och omsorg. Jämför gärna hur ni gör.",
-        "Ni har liknande yrken i samma bransch. Prata gärna om något som inte gick som ni tänkt.",
-        "Låt Håkon berätta om pedagogik och utbildning. Själv kan du berätta om digital marknadsföring.",
-        "Fråga Håkon vad som är på gång, och berätta om något som du kan.",
-        "Fråga nummer 12 om pedagogik och utbildning. Du kan bjuda på erfarenhet av digital marknadsföring.",
-    ],
-    Language.DA: [
-        "Spørg Håkon om pædagogik og undervisning. Du kan byde på erfaring med digital markedsføring.",
-        "Spørg Håkon om at starte egen virksomhed. Selv kan du fortælle om digital markedsføring.",
-        "Spørg Håkon om pædagogik og undervisning. Fortæl bagefter om noget, du kan.",
-        "Fortæl Håkon om digital markedsføring. Spørg til gengæld om pædagogik og undervisning.",
-        "Fortæl Håkon om digital markedsføring. Spørg bagefter, hvad Håkon kan fortælle om.",
-        (
-            "I har beslægtede fag: du inden for energiforsyning, Håkon inden for sundhed og omsorg."
-            " Sammenlign gerne, hvordan I gør."
-        ),
-        "I har beslægtede fag i samme branche. Tal gerne om noget, der ikke gik som planlagt.",
-        "Lad Håkon fortælle om pædagogik og undervisning. Selv kan du fortælle om digital markedsføring.",
-        "Spørg Håkon, hvad der fylder lige nu, og fortæl om noget, du kan.",
-        "Spørg nummer 12 om pædagogik og undervisning. Du kan byde på erfaring med digital markedsføring.",
-    ],
-    Language.NB: [
-        "Spør Håkon om pedagogikk og undervisning. Du kan by på erfaring med digital markedsføring.",
-        "Spør Håkon om å starte egen virksomhet. Selv kan du fortelle om digital markedsføring.",
-        "Spør Håkon om pedagogikk og undervisning. Fortell etterpå om noe du kan.",
-        "Fortell Håkon om digital markedsføring. Spør til gjengjeld om pedagogikk og undervisning.",
-        "Fortell Håkon om digital markedsføring. Spør etterpå hva Håkon kan fortelle om.",
-        (
-            "Dere har lignende yrker: du innen kraftforsyning, Håkon innen helse og omsorg."
-            " Sammenlign gjerne hvordan dere gjør det."
-        ),
-        "Dere har lignende yrker i samme bransje. Snakk gjerne om noe som ikke gikk som planlagt.",
-        "La Håkon fortelle om pedagogikk og undervisning. Selv kan du fortelle om digital markedsføring.",
-        "Spør Håkon hva som er på gang, og fortell om noe du kan.",
-        "Spør nummer 12 om pedagogikk og undervisning. Du kan by på erfaring med digital markedsføring.",
-    ],
-    Language.EN: [
-        "Ask Håkon about teaching and training. You can share your experience of digital marketing.",
-        "Ask Håkon about starting a business. You can talk about digital marketing in return.",
-        "Ask Håkon about teaching and training. Then talk about something that you know.",
-        "Tell Håkon about digital marketing. Ask about teaching and training in return.",
-        "Tell Håkon about digital marketing. Then ask what Håkon can tell you about.",
-        "You have similar occupations: you in energy, Håkon in health and care. Compare how you do things.",
-        "You have similar occupations in the same industry. Talk about something that did not go as planned.",
-        "Let Håkon tell you about teaching and training. You can talk about digital marketing in return.",
-        "Ask Håkon what is on their mind just now, and talk about something that you know.",
-        "Ask number 12 about teaching and training. You can share your experience of digital marketing.",
-    ],
+KINDS = {
+    "both": BOTH,
+    "ask": Reason(ReasonKind.ASK, ask=STARTUP, give=DIGMARK),
+    "ask_only": Reason(ReasonKind.ASK, ask=TEACHING),
+    "give": Reason(ReasonKind.GIVE, ask=TEACHING, give=DIGMARK),
+    "give_only": Reason(ReasonKind.GIVE, give=DIGMARK),
+    "peer": Reason(ReasonKind.PEER, industries=("D", "Q")),
+    "colleague": Reason(ReasonKind.COLLEAGUE, industries=("D", "D")),
+    "open": Reason(ReasonKind.OPEN, ask=TEACHING, give=STARTUP),
+    "open_only": Reason(ReasonKind.OPEN),
 }
+APART = 8
+"""So many introductions of one venue stand between a line and the same line again."""
+
+
+def told(why: Reason, language: Language, turn: int, called: str = "Håkon") -> str:
+    return reason_sentence(why, called, TEXTS, VOCABULARY, language, turn)
 
 
 @pytest.mark.parametrize("language", Language)
-def test_each_kind_of_reason_has_its_sentence_in_each_language(language: Language) -> None:
-    reasons = [
-        BOTH,
-        Reason(ReasonKind.ASK, ask=STARTUP, give=DIGMARK),
-        Reason(ReasonKind.ASK, ask=TEACHING),
-        Reason(ReasonKind.GIVE, ask=TEACHING, give=DIGMARK),
-        Reason(ReasonKind.GIVE, give=DIGMARK),
-        Reason(ReasonKind.PEER, industries=("D", "Q")),
-        Reason(ReasonKind.COLLEAGUE, industries=("D", "D")),
-        Reason(ReasonKind.OPEN, ask=TEACHING, give=DIGMARK),
-        Reason(ReasonKind.OPEN),
-    ]
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_reason_names_what_it_is_about_and_no_other_topic_on_every_turn(kind: str, language: Language) -> None:
+    why = KINDS[kind]
+    named = [VOCABULARY.topics[topic].phrase(language) for topic in (why.ask, why.give) if topic]
+    others = [topic.phrase(language) for topic in VOCABULARY.topics.values() if topic.id not in (why.ask, why.give)]
+    industries = [industry[language] for industry in VOCABULARY.industries.values()] if why.industries else []
+    for turn in range(TEXTS.variants(language, f"reason.{kind}")):
+        sentence = told(why, language, turn)
+        assert all(phrase in sentence for phrase in named)
+        assert why.industries is None or why.kind is ReasonKind.COLLEAGUE or VOCABULARY.industries["Q"][language] in sentence
+        assert not any(phrase in sentence for phrase in others if phrase not in industries)
+        assert "{" not in sentence
 
-    told = [reason_sentence(each, "Håkon", TEXTS, VOCABULARY, language) for each in reasons]
-    unnamed = reason_sentence(BOTH, person_number(12, TEXTS, language), TEXTS, VOCABULARY, language)
 
-    assert [*told, unnamed] == SENTENCES[language]
+@pytest.mark.parametrize(
+    ("language", "kind", "turn", "called", "sentence"),
+    [
+        (
+            Language.SV,
+            "both",
+            0,
+            "Lars",
+            "Fråga Lars om pedagogik och utbildning. Du kan bjuda på erfarenhet av digital marknadsföring.",
+        ),
+        (Language.SV, "ask_only", 6, "Lars", "Fråga om Lars erfarenhet av pedagogik och utbildning, även det som gick snett."),
+        (Language.SV, "open_only", 6, "nummer 12", "Hör hur nummer 12:s vecka ser ut, och berätta om din."),
+        (
+            Language.SV,
+            "ask_only",
+            1,
+            "nummer 12",
+            "Nummer 12 har erfarenhet av pedagogik och utbildning. Fråga hur det började.",
+        ),
+        (
+            Language.DA,
+            "ask",
+            0,
+            "Jens",
+            "Spørg Jens om at starte egen virksomhed. Selv kan du fortælle om digital markedsføring.",
+        ),
+        (Language.DA, "open_only", 6, "Jens", "Hør, hvordan Jens' uge ser ud, og fortæl om din."),
+        (Language.DA, "open_only", 6, "nummer 12", "Hør, hvordan nummer 12's uge ser ud, og fortæl om din."),
+        (Language.NB, "give_only", 5, "Max", "Svar på Max' spørsmål om digital markedsføring. Si også hva du ikke vet."),
+        (
+            Language.NB,
+            "give_only",
+            1,
+            "nummer 3",
+            "Nummer 3 vil gjerne vite mer om digital markedsføring. Begynn med det som overrasket deg selv.",
+        ),
+        (
+            Language.EN,
+            "peer",
+            7,
+            "Lars",
+            "You have similar occupations. Compare Lars's days in health and care with yours in energy.",
+        ),
+        (Language.EN, "open_only", 6, "number 12", "Hear about number 12's week, and talk about yours."),
+    ],
+)
+def test_names_have_their_forms_in_each_language(language: Language, kind: str, turn: int, called: str, sentence: str) -> None:
+    assert told(KINDS[kind], language, turn, called) == sentence
+
+
+def test_an_unnamed_partner_is_called_by_badge_number() -> None:
+    assert [person_number(7, TEXTS, language) for language in Language] == ["nummer 7", "nummer 7", "nummer 7", "number 7"]
 
 
 @pytest.mark.parametrize(
@@ -196,50 +207,31 @@ def test_each_kind_of_reason_has_its_sentence_in_each_language(language: Languag
     ],
 )
 def test_a_reason_that_names_something_unknown_or_sensitive_is_told_without_it(odd: Reason) -> None:
-    assert reason_sentence(odd, "Håkon", TEXTS, VOCABULARY, Language.SV) == SENTENCES[Language.SV][8]
-
-
-def test_starters_take_turns_and_peers_have_their_own() -> None:
-    assert [starter(TEXTS, Language.SV, turn) for turn in (0, 1, 10)] == [
-        "Berätta om något som inte gick som du tänkt.",
-        "Vad är du nyfiken på just nu?",
-        "Berätta om något som inte gick som du tänkt.",
+    assert [told(odd, Language.SV, turn) for turn in range(APART)] == [
+        told(KINDS["open_only"], Language.SV, turn) for turn in range(APART)
     ]
-    assert starter(TEXTS, Language.SV, 0, ReasonKind.PEER) == "Vad är svårast i ditt yrke just nu?"
-    assert starter(TEXTS, Language.SV, 0, ReasonKind.ASK) == "Berätta om något som inte gick som du tänkt."
 
 
-@pytest.mark.parametrize("language", Language)
-def test_there_are_enough_starters_and_none_twice(language: Language) -> None:
-    general = [starter(TEXTS, language, turn) for turn in range(TEXTS.variants(language, "starter.general"))]
-
-    assert len(set(general)) == len(general) >= 8
-
-
-REASON_KEYS: dict[str, set[str]] = {
-    "person_number": {"number"},
-    "both": {"partner", "ask", "give"},
-    "ask": {"partner", "ask", "give"},
-    "ask_only": {"partner", "ask"},
-    "give": {"partner", "ask", "give"},
-    "give_only": {"partner", "give"},
-    "peer": {"partner", "own", "other"},
-    "colleague": set(),
-    "open": {"partner", "ask", "give"},
-    "open_only": {"partner"},
-}
+def test_each_kind_of_reason_has_starters_of_its_own_and_so_has_no_introduction() -> None:
+    keys = [*ReasonKind, None]
+    starters = {kind: {starter(TEXTS, Language.SV, turn, kind) for turn in range(APART)} for kind in keys}
+    assert len(set().union(*starters.values())) == APART * len(keys)
+    assert starters[None] == {TEXTS.say(Language.SV, f"starter.general.{place}") for place in range(1, APART + 1)}
 
 
-@pytest.mark.parametrize("language", Language)
-def test_all_languages_have_the_same_sentences_with_the_same_parts(language: Language) -> None:
-    catalogue = vars(TEXTS._catalogues[language])["_catalog"]
-    parts = {
-        key: {name for _, name, _, _ in Formatter().parse(text) if name}
-        for key, text in catalogue.items()
-        if key.startswith(("reason.", "starter."))
-    }
+def test_turns_go_round_and_round() -> None:
+    count = TEXTS.variants(Language.SV, "starter.open")
+    assert starter(TEXTS, Language.SV, 3, ReasonKind.OPEN) == starter(TEXTS, Language.SV, 3 + 5 * count, ReasonKind.OPEN)
 
-    reasons = {f"reason.{key}": names for key, names in REASON_KEYS.items()}
-    general = {f"starter.general.{place}": set[str]() for place in range(1, 11)}
-    peers = {f"starter.peer.{place}": set[str]() for place in range(1, 5)}
-    assert parts == reasons | general | peers
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(KINDS)), st.sampled_from(Language)), max_size=40), st.integers(0, 10_000))
+def test_no_line_comes_twice_within_eight_introductions_of_a_venue(
+    introductions: list[tuple[str, Language]], first: int
+) -> None:
+    lines = []
+    for turn, (kind, language) in enumerate(introductions, first):
+        why = KINDS[kind]
+        lines.append((told(why, language, turn), starter(TEXTS, language, turn, why.kind)))
+    for place in range(len(lines)):
+        recent = [line for pair in lines[place : place + APART] for line in pair]
+        assert len(set(recent)) == len(recent)

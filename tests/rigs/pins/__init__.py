@@ -111,6 +111,11 @@ class PinBoard(Pins):
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._thread.is_alive():
+            self.vanish()
+
+    def vanish(self) -> None:
+        """Take the board away: each change of a pin fails from now on."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
             end.sendto(b"", str(self._path))
         self._thread.join()

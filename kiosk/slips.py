@@ -1,0 +1,93 @@
+"""The slips of paper that are no badges, in final words: for a card that does not work here, at the check-out, for staff."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kiosk.badge import Slip, SlipKind, SlipLine
+from kiosk.effects import Notice, TellStaff
+from kiosk.house import House
+from kiosk.texts import Texts
+from kiosk.values import Language, Met, Now, Visit
+
+MET_LINES = 8
+"""How many people a follow-up slip names at most: the latest."""
+FAULT_LINES = 12
+"""How many notices a fault slip says at most: the latest."""
+
+
+def ask_staff(house: House, notice: Notice, now: Now) -> Slip:
+    """Return the slip for an unknown or blocked card: in the café's language, and in English as nobody knows the reader's.
+
+    It says nothing of the card.
+    """
+    key = f"slip.{notice.value}"
+    english = "" if house.language is Language.EN else house.texts.say(Language.EN, key)
+    return Slip(
+        kind=SlipKind.ASK_STAFF,
+        language=house.language,
+        title=house.texts.say(house.language, "slip.ask_staff"),
+        text=house.texts.say(house.language, key),
+        after=english,
+        small=_when(house, house.language, now),
+    )
+
+
+def follow_up(house: House, visit: Visit, now: Now) -> Slip:
+    """Return the slip for somebody who goes: whom they met and about what, a thank-you, and a line for a note of their own."""
+    texts, language, met = house.texts, visit.member.language, visit.met
+    if len(met) == 1 and met[0].name:
+        thanks = texts.say(language, "slip.thanks_named", name=met[0].name)
+    else:
+        thanks = texts.say(language, "slip.thanks")
+    return Slip(
+        kind=SlipKind.FOLLOW_UP,
+        language=language,
+        title=texts.say(language, "slip.follow_up", name=visit.member.called),
+        text=texts.count(language, "slip.met", len(met)),
+        lines=tuple(_met_line(house, language, each) for each in met[-MET_LINES:]),
+        after=thanks,
+        memo=texts.say(language, "slip.memo"),
+        small=" · ".join(filter(None, (house.cafe, house.date(language, now)))),
+    )
+
+
+def fault(house: House, before: tuple[SlipLine, ...], notices: Iterable[TellStaff], now: Now) -> Slip:
+    """Return the slip that tells staff these notices, after those of a slip that still waits."""
+    texts, language = house.texts, house.language
+    lines = (*before, *(SlipLine("", f"· {in_words(notice, texts, language)}") for notice in notices))
+    return Slip(
+        kind=SlipKind.FAULT,
+        language=language,
+        title=texts.say(language, "slip.fault"),
+        lines=tuple(dict.fromkeys(lines))[-FAULT_LINES:],
+        after=texts.say(language, "slip.fault_more"),
+        small=_when(house, language, now),
+    )
+
+
+def in_words(told: TellStaff, texts: Texts, language: Language) -> str:
+    """Return a notice as a sentence: what happened, and what to do."""
+    cause = "" if told.cause is None else texts.say(language, f"cause.{told.cause}")
+    return texts.say(language, f"staff.{told.notice}", job=told.job or "", cause=cause, detail=told.detail)
+
+
+def _met_line(house: House, language: Language, met: Met) -> SlipLine:
+    """Return whom they met and what about; a topic that is sensitive, or no longer in the list, is not said."""
+    known = (house.vocabulary.topics.get(topic) for topic in met.topics)
+    said = [topic.phrase(language) for topic in known if topic is not None and not topic.sensitive]
+    about = ""
+    if len(said) == 1:
+        about = house.texts.say(language, "slip.about", topic=said[0])
+    elif said:
+        about = house.texts.say(language, "slip.about_two", topic=said[0], other=said[1])
+    return SlipLine(met.name or house.texts.say(language, "badge.number", number=met.number), about)
+
+
+def _when(house: House, language: Language, now: Now) -> str:
+    """Return date and time of day, nothing when they are not trusted."""
+    if now.wall is None:
+        return ""
+    hour, minute = divmod(now.wall.local_minute, 60)
+    time = house.texts.say(language, "slip.time", time=f"{hour:02}:{minute:02}")
+    return f"{house.date(language, now)} {time}"

@@ -1,0 +1,66 @@
+"""`kill -9` of the running program: no welcome is lost, no badge comes twice unmarked, each start comes up."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kill import ROOT, Report, kills
+
+KILLS, DOORS = 100, 2
+PLANTED = {
+    "a tap without its visit": (
+        "firmware_py/ledger.py",
+        {'connection.execute("BEGIN IMMEDIATE")': "pass", 'connection.execute("COMMIT")': "pass"},
+    ),
+    "unmarked badges of": (
+        "kiosk/spool.py",
+        {
+            "    spool = Spool(jobs={job.id: job for job in jobs})\n": """\
+    jobs = tuple(replace(job, state=JobState.QUEUED) for job in jobs)
+    spool = Spool(jobs={job.id: job for job in jobs})
+"""
+        },
+    ),
+}
+"""What the kills must find, and the bug that makes it: no transaction; what had begun is printed again."""
+AT_MOST = 24
+"""Kills until a planted bug must have been found."""
+
+
+def kill_doors(count: int, seed: int, source: Path = ROOT) -> list[Report]:
+    """Kill as many doors at once as there are processors."""
+    workers = os.cpu_count() or 1
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(kills, [count // DOORS] * DOORS, range(seed, seed + DOORS), [source] * DOORS))
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_any_moment_nothing_acknowledged_is_lost_and_no_badge_comes_twice() -> None:
+    reports = kill_doors(KILLS, 1)
+    assert [wrong for report in reports for wrong in report.wrong] == []
+    assert sum(report.kills for report in reports) == KILLS
+    assert sum(report.starts for report in reports) == KILLS + DOORS
+    assert sum(report.welcomes for report in reports) > KILLS // 4
+    assert sum(report.badges for report in reports) > KILLS // 4
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("finding", PLANTED)
+def test_the_kills_find_a_planted_bug(finding: str, tmp_path: Path) -> None:
+    for package in ("kiosk", "drivers", "firmware_py"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    name, changes = PLANTED[finding]
+    text = (tmp_path / name).read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    reports = kill_doors(AT_MOST, 1, tmp_path)
+    assert [wrong for report in reports for wrong in report.wrong if finding in wrong]

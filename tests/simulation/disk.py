@@ -1,0 +1,141 @@
+"""A disk with a volatile cache under SQLite: a power cut takes away a random part of what was not synced."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import apsw
+
+NAME, REAL = "volatile", "unix"
+
+
+class PowerCut(BaseException):
+    """The power went while the program ran; nothing may catch this but the world."""
+
+
+class Unsynced:
+    """What was written to one file since its last sync: how to undo it, and what it was."""
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[int, bytes, bytes]] = []
+        """Offset, what was there before (shorter at the file's end), what was written; an empty one is a cut to the offset."""
+
+
+class VolatileDisk(apsw.VFS):
+    """The disk of one process. `world` is asked before and after each sync; `fault` is raised by each write."""
+
+    def __init__(self) -> None:
+        super().__init__(NAME, REAL)
+        self._unsynced: dict[str, Unsynced] = {}
+        self.dead = False
+        self.ignores_syncs = False
+        """A card that lies about flush."""
+        self.fault: type[apsw.Error] | None = None
+        self.sync_fault: type[apsw.Error] | None = None
+        self.synced: Callable[[str], None] = lambda _: None
+        """Called with "before" and "after" around each sync."""
+
+    def new(self) -> None:
+        """Start with an empty cache and power."""
+        self._unsynced.clear()
+        self.dead = False
+        self.fault = self.sync_fault = None
+
+    def unsynced(self, name: str) -> Unsynced:
+        """Return what is in the cache for a file."""
+        return self._unsynced.setdefault(name, Unsynced())
+
+    def cut(self, rng: Random) -> None:
+        """Lose the power's cache; all connections must be closed, while `dead` keeps them from writing."""
+        for name, cache in self._unsynced.items():
+            path = Path(name)
+            if not path.exists():
+                continue
+            with path.open("r+b") as file:
+                for offset, before, data in reversed(cache.writes):
+                    file.seek(offset)
+                    file.write(before)
+                    if len(before) < len(data):
+                        file.truncate(offset + len(before))
+                # The card kept some of it, in any order.
+                for offset, _, data in cache.writes:
+                    if not data:
+                        file.truncate(offset)
+                    elif rng.random() < 0.5:
+                        file.seek(offset)
+                        file.write(data)
+        for name in list(self._unsynced):
+            Path(f"{name.removesuffix('-wal')}-shm").unlink(missing_ok=True)
+        self.new()
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> _File:  # noqa: N802 - apsw's name
+        return _File(self, name, flags)
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - ditto
+        if not self.dead:
+            self._unsynced.pop(filename, None)
+            super().xDelete(filename, syncdir)
+
+    def excepthook(self, *_: object) -> bool:  # the exception itself is what is looked at
+        return True
+
+
+class _File(apsw.VFSFile):
+    def __init__(self, disk: VolatileDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+        super().__init__(REAL, name, flags)
+        self._disk = disk
+        self._name = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+
+    def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802 - ditto
+        disk = self._disk
+        if disk.dead:
+            raise apsw.IOError
+        if disk.fault is not None:
+            raise disk.fault
+        written = bytes(data)
+        size = super().xFileSize()
+        there = max(0, min(len(written), size - offset))
+        before = super().xRead(there, offset) if there else b""
+        disk.unsynced(self._name).writes.append((offset, before, written))
+        super().xWrite(data, offset)
+
+    def xTruncate(self, newsize: int) -> None:  # noqa: N802 - ditto
+        if self._disk.dead:
+            raise apsw.IOError
+        size = super().xFileSize()
+        if newsize < size:
+            self._disk.unsynced(self._name).writes.append((newsize, super().xRead(size - newsize, newsize), b""))
+        super().xTruncate(newsize)
+
+    def xSync(self, flags: int) -> None:  # noqa: ARG002, N802 - ditto
+        disk = self._disk
+        if disk.dead or disk.sync_fault is not None:
+            raise disk.sync_fault or apsw.IOError
+        disk.synced("before")
+        if not disk.ignores_syncs:
+            disk.unsynced(self._name).writes.clear()
+        disk.synced("after")
+
+    def excepthook(self, *_: object) -> bool:  # ditto
+        return True
+
+
+_disk: VolatileDisk | None = None
+
+
+def volatile_disk() -> VolatileDisk:
+    """Return the process's volatile disk, under every database that is opened from now on."""
+    global _disk  # noqa: PLW0603 - SQLite's default file system is the process's, too
+    if _disk is None:
+        _disk = VolatileDisk()
+        apsw.set_default_vfs(NAME)
+    return _disk
+
+
+def in_memory() -> str | None:
+    """Return the folder in memory where there is one: what counts as synced is decided here, not by the machine's disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
