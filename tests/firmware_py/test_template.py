@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw
 from drivers.errors import ConfigError
 from drivers.printers.bitmap import Bitmap
 from drivers.printers.profiles import Media, PrinterProfile, profile
-from firmware_py.template import HIGHEST_LOGO_MM, LONGEST_FILE, CafeTemplate, load_logo, load_template, own_keys
+from firmware_py.template import HIGHEST_LOGO_MM, CafeTemplate, load_logo, load_template, own_keys
 from firmware_py.texts import load_texts
+from firmware_py.toml_lines import LONGEST_FILE
 from kiosk.badge import NEEDED, PLAIN, Field, SlipKind
 from kiosk.values import Language
 
