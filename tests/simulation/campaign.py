@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -484,8 +485,19 @@ def _chosen(make: Any) -> Chosen:
     return Chosen("simulated", lambda _: make(), None)  # type: ignore[arg-type]  # what is called to make a device
 
 
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep the terminal's log quiet: in a schedule everything goes wrong."""
+    log = logging.getLogger("fikatap")
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+
+
 def play(seed: int) -> Outcome:
     """Play one schedule."""
-    logging.getLogger("fikatap").setLevel(logging.CRITICAL)
-    with TemporaryDirectory(dir=in_memory(), prefix="fikatap-") as folder:
+    with silence(), TemporaryDirectory(dir=in_memory(), prefix="fikatap-") as folder:
         return Schedule(seed, Path(folder)).run()

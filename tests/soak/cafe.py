@@ -267,6 +267,8 @@ class SoakedCafe:
         self._until_quiet()
         for _, cache in caches():
             cache.cache_clear()  # filled anew by the next badge; that they have limits is asked for itself
+        # Python's cache of attributes holds up to 4,096 names, also those that C code makes anew for each look-up.
+        sys._clear_type_cache()
         gc.collect()
         folder = self.config.ledger.path.parent
         return Window(
