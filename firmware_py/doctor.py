@@ -157,7 +157,8 @@ class Doctor:
         except FindingsError as error:
             yield self._finding("probe", str(error), State.WARNING)
             return
-        if findings is None or findings.heard is None:
+        if findings is None or findings.heard is None or findings.seen is None:
+            # What was heard alone says nothing of letters and codes: only eyes do.
             yield self._finding("probe", self._say("not_probed"), State.WARNING)
         elif self._config.printer is not None and not findings.fits(now := self._config.printer.settings.profile):
             yield self._finding("probe", self._say("probed_other", before=findings.profile, now=now), State.WARNING)

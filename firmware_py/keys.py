@@ -20,6 +20,7 @@ from firmware_py.ledger import Ledger
 from kiosk.values import CardId
 
 KEY_BYTES = 32
+LONGEST_FILE = 4_096
 _CARD, _EMPLOYER, _ID = b"fikatap card\0", b"fikatap employer\0", b"fikatap key id\0"
 _FIRST_LINE = "fikatap venue key"
 _CARE = "# Whoever has this key can recognise every card. Keep it where the ledger's copies are not."
@@ -44,7 +45,8 @@ class VenueKey:
     def open(self, ledger: Ledger) -> VenueKey:
         """Read the key, and make one when `ledger` needs none yet; raise `VenueKeyError` when it is not the ledger's."""
         try:
-            text = self.path.read_text(encoding="utf-8")
+            with self.path.open("rb") as file:
+                text = file.read(LONGEST_FILE + 1).decode()
         except FileNotFoundError:
             if ledger.uses_key():
                 raise VenueKeyError(
@@ -122,6 +124,8 @@ def _text(secret: bytes) -> str:
 
 def _parse(text: str, where: str) -> bytes:
     """Return the key in a file's text; raise `VenueKeyError` saying what is wrong with it, without showing the key."""
+    if len(text) > LONGEST_FILE:
+        raise VenueKeyError(f"{where} is not a venue key; it is longer than {LONGEST_FILE} characters")
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines or lines[0] != _FIRST_LINE:
         raise VenueKeyError(f"{where} is not a venue key; its first line is '{_FIRST_LINE}'")

@@ -395,7 +395,7 @@ _HIGH_MM = 60
 _ASIDE_PART = 0.34
 _BETWEEN = 24
 _SIDES_MM = 2
-_BAND_ROWS = 16
+_BAND_ROWS = 12
 
 
 def _sheet(column: _Column, blocks: Sequence[Block], setting: _Setting, length: int) -> tuple[Item, ...] | None:
@@ -408,7 +408,9 @@ def _sheet(column: _Column, blocks: Sequence[Block], setting: _Setting, length: 
     if length < _TWO_COLUMNS_MM * column.profile.dpmm:
         areas = [(blocks, 0, wide)]
     else:
-        aside = round(length * _ASIDE_PART) // 2
+        # As wide as the code needs, in dots of half the resolution.
+        codes = (2 * qr_modules(clean(block.text, _QR_BYTES)) for block in blocks if block.role is Role.QR)
+        aside = max(round(length * _ASIDE_PART) // 2, *codes, 0)
         # On narrow paper the code needs all the height beside name and words.
         low = column.dots < _HIGH_MM * column.profile.dpmm
         across, beside = (frozenset(), _ASIDE | {Role.COPY}) if low else (_ACROSS, _ASIDE)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+LONGEST = 200_000
 REPEATS = (1, 1, 1, 2, 40, 300, 5_000)
 
 
@@ -24,7 +25,7 @@ def mutants(draw: st.DrawFn, good: Sequence[bytes], pieces: Sequence[bytes], edi
         end = start + draw(st.one_of(st.integers(0, 4), st.integers(0, len(data))))
         piece = draw(st.one_of(st.sampled_from(pieces), st.binary(max_size=4), st.just(bytes(data[start:end][:200]))))
         data[start:end] = piece * draw(st.sampled_from(REPEATS))
-    return bytes(data)
+    return bytes(data[:LONGEST])
 
 
 def texts(good: Sequence[str], pieces: Sequence[str], edits: int = 6) -> st.SearchStrategy[str]:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
+from drivers.printers.encode import encode
 from drivers.printers.layout import lay_out
+from firmware_py.texts import load_texts
+from kiosk.badge import Block, Role, blocks
 from tests.badges.cases import LAYOUTS, PAGES, PRINTERS, SAMPLES, loaded, page_bytes, printed
 from tests.badges.composed import composed
 
@@ -51,3 +54,16 @@ def test_an_independent_reader_reads_the_qr_code_off_the_paper(sample: str, prin
         ["zbarimg", "--quiet", "--raw", str(tmp_path / "paper.png")], capture_output=True, text=True, timeout=60
     )
     assert read.stdout.split() == [SAMPLES[sample].qr]
+
+
+@pytest.mark.parametrize("printer", ["generic-58", "generic-80", "TM-T88V"])
+def test_a_turned_badge_carries_a_whole_contact(printer: str, tmp_path: Path) -> None:
+    turned = loaded(printer, "turned-roll")
+    contact = "MECARD:N:Sigrid;NOTE:" + "n" * 147 + ";;"
+    page = [*(block for block in blocks(SAMPLES["nordic"], load_texts()) if block.role is not Role.QR), Block(Role.QR, contact)]
+    slip = printed(encode(lay_out(page, turned), turned), turned)
+    (tmp_path / "paper.png").write_bytes(slip.png())
+    read = subprocess.run(
+        ["zbarimg", "--quiet", "--raw", str(tmp_path / "paper.png")], capture_output=True, text=True, timeout=60
+    )
+    assert read.stdout.strip() == contact
