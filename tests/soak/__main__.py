@@ -67,11 +67,11 @@ class Soak:
 
     def _run(self, command: list[str], **environment: str) -> str:
         """Run a part and return what it said, nothing when it failed."""
-        done = subprocess.run(
-            command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
         if done.returncode != 0:
-            self._failed(" ".join([*(f"{name}={value}" for name, value in environment.items()), *command[1:]]), done.stdout)
+            self._failed(
+                " ".join([*(f"{name}={value}" for name, value in environment.items()), *command[1:]]), done.stdout + done.stderr
+            )
             return ""
         return done.stdout
 

@@ -384,7 +384,7 @@ def test_a_pcscd_that_hangs_for_ten_minutes_costs_two_threads_and_one_restart_an
                 here.pass_time(due - here.now_ms)
         for _ in range(600):
             here.pass_time(1_000)
-        hanging = set(threading.enumerate()) - before
+        hanging = [each for each in set(threading.enumerate()) - before if each.name == "lane reader"]
         assert (here.health, here.restarts, len(hanging)) == (Health.FAILED, ["reader"], 2)
         pcscd.resume()
         here.until_freed()
@@ -392,8 +392,9 @@ def test_a_pcscd_that_hangs_for_ten_minutes_costs_two_threads_and_one_restart_an
         here.pass_time(here.retry_in_ms())
         here.until(Health.UP)
         pcscd.touch(VirtualCard(CARD.uid))
-        fresh = here.reports.until(CardRead)
-        assert here.supervisor.is_current(fresh.lane, fresh.generation)
+        # An abandoned lane on its way out may have read the card, too; nobody hears it.
+        while not here.supervisor.is_current((read := here.reports.until(CardRead)).lane, read.generation):
+            pass
         here.supervisor.stop(PATIENCE_S)
 
 
