@@ -8,11 +8,13 @@ after any `DeviceError` it is closed and a new one is made.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
 
+from drivers.matching.wire import CheckIn, Fact, PresencePage, Proposal, RosterPage
 from kiosk.signals import Signal
 from kiosk.values import Cause, ZoneId
 
@@ -154,3 +156,27 @@ class Sounder(Device, Protocol):
     @abstractmethod
     def play(self, signal: Signal) -> None:
         """Play an answer's sound to its end (at most one second)."""
+
+
+class MatchingService(Device, Protocol):
+    """The shared matching service of a café with several doors, or of a chain."""
+
+    @abstractmethod
+    def check_in(self, check_in: CheckIn, wait_s: float) -> Proposal | None:
+        """Ask whom a visitor should meet; None when the service did not know within `wait_s` and leaves it to the terminal."""
+
+    @abstractmethod
+    def report(self, facts: Sequence[Fact]) -> None:
+        """Hand over facts; those already known do no harm."""
+
+    @abstractmethod
+    def roster(self, since: int) -> RosterPage:
+        """Return a page of what changed in the roster since that version; 0 for all of it."""
+
+    @abstractmethod
+    def presence(self, since: int, wait_s: float) -> PresencePage:
+        """Return who is here since that version, 0 for everybody; wait for news for so long when there are none."""
+
+    @abstractmethod
+    def schedule(self) -> bytes:
+        """Return the venue's calendar as iCalendar text (RFC 5545), empty when there is none."""

@@ -19,6 +19,8 @@ ZoneId = NewType("ZoneId", str)
 """A zone's word in the configuration."""
 TopicId = NewType("TopicId", str)
 """A topic's word in the vocabulary."""
+PastimeId = NewType("PastimeId", str)
+"""A pastime's word in the vocabulary: it breaks ice and does nothing else."""
 
 
 class Language(StrEnum):
@@ -84,6 +86,16 @@ class Zone(Struct, frozen=True):
     quiet: bool = False
 
 
+class Mood(StrEnum):
+    """What a visitor wants of this visit."""
+
+    INTRODUCE = "introduce"
+    GROUP = "group"
+    """To sit down with a few others."""
+    COFFEE = "coffee"
+    """Nothing but coffee: nobody is sent to them, and they to nobody."""
+
+
 class Consents(Struct, frozen=True):
     """What a member agreed to, each on its own; missing means no."""
 
@@ -99,6 +111,21 @@ class Consents(Struct, frozen=True):
     """That a partner is told what they seek."""
     colleagues: bool = False
     """To be introduced to people of the same employer."""
+    pastimes: bool = False
+    """That a badge names a pastime that two people share."""
+    history: bool = False
+    """That a badge says that two people went to the same school or worked at the same place."""
+
+
+class Wish(Struct, frozen=True):
+    """One line of a member's list for the half-year: a field, the topic to talk about there, and what they give in return.
+
+    `field` is a NACE section or the first digits of an ISCO-08 code.
+    """
+
+    field: str
+    topic: TopicId
+    gives: TopicId | None = None
 
 
 class Member(Struct, frozen=True):
@@ -116,6 +143,13 @@ class Member(Struct, frozen=True):
     """Spoken languages as BCP 47 tags; the badge language counts as spoken too."""
     employer: str = ""
     """Keyed hash of the employer's name; empty when unknown."""
+    pastimes: tuple[PastimeId, ...] = ()
+    history: tuple[str, ...] = ()
+    """Keyed hashes of old schools and employers."""
+    wishes: tuple[Wish, ...] = ()
+    """The list for this half-year, six lines at most."""
+    mood: Mood = Mood.INTRODUCE
+    """What they want when they say nothing at the door."""
     quiet: bool = False
     consents: Consents = Consents()
 
@@ -157,6 +191,11 @@ class Visit(Struct, frozen=True):
     """Approaches per visit over the lifetime, times 1000, as of the check-in."""
     met: tuple[Met, ...] = ()
     """Whom they met in this visit, in order; kept until the check-out."""
+    mood: Mood = Mood.INTRODUCE
+    talks_until_ms: int | None = None
+    """Boot time until which they are taken to be in conversation; None when they are not."""
+    untold: int = 0
+    """How many of the last in `met` were sent to them, and they were not told yet."""
 
 
 class ReasonKind(StrEnum):
@@ -186,6 +225,10 @@ class Reason(Struct, frozen=True):
     """What the reader may offer the partner."""
     industries: tuple[str, str] | None = None
     """The reader's and the partner's."""
+    pastime: PastimeId | None = None
+    """A pastime both share and agreed to have named: it breaks ice, beside the reason itself."""
+    history: bool = False
+    """Whether both were at the same school or place of work once, and agreed that it is said."""
 
 
 class Introduction(Struct, frozen=True):

@@ -1,0 +1,1 @@
+"""The shared matching service, seen from a terminal."""

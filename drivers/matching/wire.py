@@ -1,0 +1,177 @@
+"""What a terminal and the shared matching service say to each other, version 1: plain values, JSON on the wire.
+
+Paths, headers and status codes are in docs/matching-service.md. Events are facts and are never refused; an introduction that
+the service answers is a proposal until the terminal reports what it told the visitor. Additions only: unknown ones are ignored.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from kiosk.effects import Ending
+from kiosk.values import CardId, Introduction, Member, MemberId, Mood, VisitId, Zone, ZoneId
+
+BATCH = "application/cloudevents-batch+json"
+"""The media type of a batch of facts (CloudEvents 1.0, JSON batch format)."""
+PROBLEM = "application/problem+json"
+"""The media type of an error (RFC 9457)."""
+
+
+class Presence(Struct, frozen=True, kw_only=True):
+    """A visit as every door of the venue knows it; the member's profile is in the roster.
+
+    `opened_ms` is UTC in milliseconds, None where the door did not know the time. `talks_for_ms` is how much longer the person
+    is taken to be in conversation. `door` is the terminal at which they came in.
+    """
+
+    visit: VisitId
+    member: MemberId
+    number: int
+    door: str
+    mood: Mood = Mood.INTRODUCE
+    opened_ms: int | None = None
+    zone: ZoneId | None = None
+    confirmed: bool = True
+    approached: int = 0
+    introduced: int = 0
+    lifetime_rate: int = 0
+    talks_for_ms: int = 0
+
+
+class CheckIn(Struct, frozen=True, kw_only=True):
+    """Who came in and wants an answer; `occupancy` counts people by zone as far as this door knows."""
+
+    presence: Presence
+
+
+class Proposal(Struct, frozen=True, kw_only=True):
+    """The service's answer: an introduction, or None for "not yet", and the zone to go to.
+
+    `partner` is the partner's visit as the service knows it, should the door not have heard of it yet.
+    """
+
+    visit: VisitId
+    introduction: Introduction | None = None
+    zone: ZoneId | None = None
+    partner: Presence | None = None
+
+
+class VisitOpened(Struct, frozen=True, kw_only=True, tag="se.fikatap.visit.opened.v1", tag_field="type"):
+    """A check-in."""
+
+    presence: Presence
+
+
+class VisitChanged(Struct, frozen=True, kw_only=True, tag="se.fikatap.visit.changed.v1", tag_field="type"):
+    """Mood, zone or certainty of a visit changed."""
+
+    presence: Presence
+
+
+class VisitClosed(Struct, frozen=True, kw_only=True, tag="se.fikatap.visit.closed.v1", tag_field="type"):
+    """A check-out."""
+
+    visit: VisitId
+    why: Ending
+
+
+class MatchSettled(Struct, frozen=True, kw_only=True, tag="se.fikatap.match.settled.v1", tag_field="type"):
+    """What the visitor was told in the end: the service's proposal, or what the terminal decided itself.
+
+    A proposal that the service made for this visit and that is not this one is thereby taken back.
+    """
+
+    visit: VisitId
+    member: MemberId
+    zone: ZoneId | None = None
+    introduction: Introduction | None = None
+    partner: MemberId | None = None
+
+
+class CardBound(Struct, frozen=True, kw_only=True, tag="se.fikatap.card.bound.v1", tag_field="type"):
+    """A card belongs to a member from now on; `key` is the id of the venue's key that made the pseudonym."""
+
+    card: CardId
+    member: MemberId
+    key: str
+    blocked: bool = False
+
+
+class ZonesSet(Struct, frozen=True, kw_only=True, tag="se.fikatap.venue.zones.v1", tag_field="type"):
+    """The venue's zones, as a terminal's configuration has them."""
+
+    zones: tuple[Zone, ...]
+
+
+Happened = VisitOpened | VisitChanged | VisitClosed | MatchSettled | CardBound | ZonesSet
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """One event of the journal; on the wire a CloudEvent 1.0 whose `type` is the tag of `what` and whose `data` is its content.
+
+    `id` is unique at its `source` (terminal and ledger incarnation): the same twice is one. `seq` orders those of one source.
+    """
+
+    id: str
+    source: str
+    seq: int
+    time_ms: int | None
+    what: Happened
+
+
+class Taken(Struct, frozen=True, kw_only=True):
+    """What became of a batch."""
+
+    accepted: int
+    duplicates: int
+
+
+class RosterCard(Struct, frozen=True):
+    """A card of a member; `key` is the id of the venue's key that made the pseudonym."""
+
+    card: CardId
+    key: str
+    blocked: bool = False
+
+
+class RosterEntry(Struct, frozen=True, kw_only=True):
+    """One member's line: `member` is None where they are gone (a tombstone), `met` whom they met within six months."""
+
+    id: MemberId
+    version: int
+    member: Member | None = None
+    cards: tuple[RosterCard, ...] = ()
+    met: tuple[MemberId, ...] = ()
+
+
+class RosterPage(Struct, frozen=True, kw_only=True):
+    """A part of the roster or of its changes; ask again with `since=version` while `more`.
+
+    `whole` is True when this began anew (the service no longer knows what changed since then): whoever is not in it is gone.
+    """
+
+    version: int
+    entries: tuple[RosterEntry, ...] = ()
+    more: bool = False
+    whole: bool = False
+
+
+class PresencePage(Struct, frozen=True, kw_only=True):
+    """Who is here at all doors of the venue, or what changed since `since`; `closed` are the visits that ended."""
+
+    version: int
+    open: tuple[Presence, ...] = ()
+    closed: tuple[VisitId, ...] = ()
+    whole: bool = False
+
+
+class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error as RFC 9457 writes it; `value` and `allowed` say what was wrong and what would have been right."""
+
+    title: str
+    status: int
+    type: str = "about:blank"
+    detail: str = ""
+    instance: str = ""
+    value: str = ""
+    allowed: str = ""
