@@ -12,7 +12,7 @@ from drivers.printers.bitmap import Bitmap
 from drivers.printers.encode import store_logo
 from drivers.printers.page import print_bytes
 from drivers.printers.profiles import PrinterProfile
-from drivers.virtual.mechanics import in_hand
+from drivers.virtual.mechanics import MECHANICS_58, MECHANICS_80, in_hand
 from drivers.virtual.printer import CODE_PAGES, Clone, Labels, VirtualPrinter
 from kiosk.badge import Block
 
@@ -34,7 +34,7 @@ class Preview(NamedTuple):
     page: bytes
     """What the printer is sent."""
     paper: Image.Image
-    """Mode "1", one pixel a dot, as wide as the printer prints."""
+    """Mode "1", one pixel a dot, as wide as the printer prints; a roll's begins with the white between cutter and head."""
     seconds: float
     """From the first byte to the paper in the hand, on a line of `BAUD`."""
 
@@ -58,7 +58,17 @@ def preview(name: str, blocks: Sequence[Block], profile: PrinterProfile, logo: B
     timing = in_hand(
         page, dots=profile.dots, cutter=profile.cut, baud=BAUD, labels=_labels(profile), clone=_own_code_pages(profile)
     )
-    return Preview(name, profile, page, slip.image, timing.seconds)
+    return Preview(name, profile, page, _in_the_hand(slip.image, profile), timing.seconds)
+
+
+def _in_the_hand(paper: Image.Image, profile: PrinterProfile) -> Image.Image:
+    """Return a paper with what was past the head of a roll's printer before the first row: labels come to their own top."""
+    if profile.media.kind != "roll":
+        return paper
+    white = round((MECHANICS_80 if profile.cut else MECHANICS_58).feed_mm * profile.dpmm)
+    whole = Image.new("1", (paper.width, paper.height + white), 1)
+    whole.paste(paper, (0, white))
+    return whole
 
 
 def loaded_printer(profile: PrinterProfile) -> VirtualPrinter:

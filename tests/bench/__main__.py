@@ -1,4 +1,4 @@
-"""`make bench`: prints the figures as one JSON object; compare them within one run, machines are noisy."""
+"""`make bench`: prints the figures as one JSON object; ARGS="door rules" picks. Compare within one run: machines differ."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from tests.bench import badges, door, ledger, matching, terminal
 
 
 def main() -> None:
-    """Measure one thing after the other."""
+    """Measure one thing after the other, or only what is named."""
     figures: dict[str, object] = {}
-    for name, measure in (
+    parts = (
         ("verdicts", terminal.verdicts),
         ("door", terminal.door_cpu),
         ("rules", door.figures),
@@ -19,8 +19,12 @@ def main() -> None:
         ("matching", matching.figures),
         ("badges", badges.figures),
         ("process", terminal.process),
-        ("long past", terminal.verdict_ratio),
-    ):
+        ("past", terminal.verdict_ratio),
+    )
+    wanted = sys.argv[1:] or [name for name, _ in parts]
+    for name, measure in parts:
+        if name not in wanted:
+            continue
         print(f"measuring: {name}", file=sys.stderr)
         figures.update({key: value for key, value in measure().items() if key not in figures})
     print(json.dumps(figures, indent=2))
