@@ -1,0 +1,185 @@
+"""Who gets in at the desk, and who does not."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from firmware_py.desk.access import (
+    ADDRESS_TRIES,
+    FIRST_LOCK_S,
+    FREE_TRIES,
+    IDLE_S,
+    LONGEST_SESSION_S,
+    SESSIONS_EACH,
+    Access,
+    AccessError,
+    Locked,
+    Role,
+)
+
+PIN = "481516"
+
+
+class Hands:
+    """An access file, and a clock to turn."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "access.json"
+        self.time, self.boot = 100_000.0, "boot-1"
+        self.access = self.again()
+        self.access.set_pin("Made-Up Maja", Role.STAFF, PIN)
+
+    def again(self) -> Access:
+        """Start the process anew."""
+        self.access = Access(self.path, self.boot, lambda: self.time)
+        return self.access
+
+    def wrong(self, times: int, address: str = "10.0.0.9") -> None:
+        for _ in range(times):
+            with pytest.raises(AccessError, match="do not go together"):
+                self.access.log_in("Made-Up Maja", "999999", address)
+
+
+@pytest.fixture
+def hands(tmp_path: Path) -> Hands:
+    return Hands(tmp_path)
+
+
+def test_the_right_pin_lets_in_and_the_token_is_known_until_the_log_out(hands: Hands) -> None:
+    token, session = hands.access.log_in(" made-up  MAJA ", PIN, "10.0.0.9")
+    assert session.name == "Made-Up Maja"
+    found = hands.access.session(token)
+    assert found is not None
+    assert (found[0].csrf, found[1].role) == (session.csrf, Role.STAFF)
+    hands.access.log_out(token)
+    assert hands.access.session(token) is None
+
+
+def test_a_wrong_name_is_told_as_a_wrong_pin_is(hands: Hands) -> None:
+    sentences = []
+    for name, pin in (("Made-Up Maja", "000111"), ("Nobody", PIN)):
+        with pytest.raises(AccessError) as refused:
+            hands.access.log_in(name, pin, "10.0.0.9")
+        sentences.append(str(refused.value))
+    assert sentences[0] == sentences[1]
+
+
+def test_after_a_few_wrong_pins_not_even_the_right_one_helps_until_the_lock_is_over(hands: Hands) -> None:
+    hands.wrong(FREE_TRIES + 1)
+    with pytest.raises(Locked) as locked:
+        hands.access.log_in("Made-Up Maja", PIN, "10.0.0.1")
+    assert FIRST_LOCK_S <= locked.value.wait_s <= FIRST_LOCK_S + 1
+    hands.time += FIRST_LOCK_S
+    hands.access.log_in("Made-Up Maja", PIN, "10.0.0.1")
+    hands.wrong(FREE_TRIES)  # and the count began anew
+
+
+def test_the_lock_doubles_and_survives_a_restart(hands: Hands) -> None:
+    hands.wrong(FREE_TRIES + 1)
+    hands.time += FIRST_LOCK_S
+    hands.again()
+    hands.wrong(1)
+    with pytest.raises(Locked) as locked:
+        hands.again().log_in("Made-Up Maja", PIN, "10.0.0.1")
+    assert locked.value.wait_s >= 2 * FIRST_LOCK_S
+
+
+def test_a_thousand_pins_in_an_hour_are_not_tried(hands: Hands) -> None:
+    tried = 0
+    for second in range(3_600):
+        hands.time += 1
+        try:
+            hands.access.log_in("Made-Up Maja", f"{second:06}", f"10.0.{second % 256}.1")
+        except Locked:
+            continue
+        except AccessError:
+            tried += 1
+    assert FREE_TRIES < tried <= FREE_TRIES + 7
+
+
+def test_one_address_can_not_try_everybody(hands: Hands) -> None:
+    for guess in range(ADDRESS_TRIES):
+        with pytest.raises(AccessError, match="do not go together"):
+            hands.access.log_in(f"nobody {guess}", PIN, "10.0.0.9")
+    with pytest.raises(Locked):
+        hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    hands.access.log_in("Made-Up Maja", PIN, "10.0.0.10")
+
+
+def test_pulling_the_plug_neither_ends_a_lock_nor_keeps_a_session(hands: Hands) -> None:
+    token, _ = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    hands.wrong(FREE_TRIES + 1)
+    hands.time, hands.boot = 5.0, "boot-2"
+    with pytest.raises(Locked) as locked:
+        hands.again().log_in("Made-Up Maja", PIN, "10.0.0.1")
+    assert FIRST_LOCK_S <= locked.value.wait_s <= FIRST_LOCK_S + 1
+    assert hands.access.session(token) is None
+
+
+@pytest.mark.parametrize(("later", "runs"), [(IDLE_S - 1, True), (IDLE_S, False)], ids=["used lately", "forgotten"])
+def test_a_session_ends_when_it_is_not_used(hands: Hands, later: float, runs: bool) -> None:
+    token, _ = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    hands.time += later
+    assert (hands.access.session(token) is not None) == runs
+
+
+def test_a_session_ends_however_much_it_is_used(hands: Hands) -> None:
+    token, _ = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    for _ in range(LONGEST_SESSION_S // 1_000):
+        assert hands.access.session(token) is not None
+        hands.time += 1_000
+    hands.time += 1_000
+    assert hands.access.session(token) is None
+
+
+def test_a_session_survives_a_restart_of_the_pages(hands: Hands) -> None:
+    token, session = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    found = hands.again().session(token)
+    assert found is not None
+    assert found[0] == session
+
+
+@pytest.mark.parametrize(
+    "change", [lambda a: a.set_pin("Made-Up Maja", Role.STAFF, "271828"), lambda a: a.remove("made-up maja")]
+)
+def test_another_pin_or_none_ends_the_sessions(hands: Hands, change: Callable[[Access], None]) -> None:
+    token, _ = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    change(hands.access)
+    assert hands.access.session(token) is None
+
+
+def test_the_oldest_session_gives_way(hands: Hands) -> None:
+    tokens = []
+    for _ in range(SESSIONS_EACH + 1):
+        hands.time += 1
+        tokens.append(hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")[0])
+    assert [hands.access.session(token) is not None for token in tokens] == [False, *[True] * SESSIONS_EACH]
+
+
+def test_the_file_lets_nobody_in_and_only_its_owner_reads_it(hands: Hands) -> None:
+    token, session = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    text = hands.path.read_text()
+    assert session.digest in text
+    assert token not in text
+    assert PIN not in text
+    assert stat.S_IMODE(hands.path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("pin", "why"), [("12345", "5 characters"), ("111111", "first"), ("345678", "first"), ("987654", "first")]
+)
+def test_a_pin_that_is_guessed_first_is_refused(hands: Hands, pin: str, why: str) -> None:
+    with pytest.raises(AccessError, match=why):
+        hands.access.set_pin("Made-Up Milo", Role.STAFF, pin)
+    assert hands.access.people() == [("Made-Up Maja", Role.STAFF)]
+
+
+def test_a_damaged_file_is_told_and_not_overwritten(hands: Hands) -> None:
+    hands.path.write_text('{"people": ')
+    with pytest.raises(AccessError, match="take it away"):
+        hands.again()
+    assert hands.path.read_text() == '{"people": '
