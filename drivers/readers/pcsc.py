@@ -54,6 +54,8 @@ class PcscReader(CardReader):
         self._scard: ModuleType | None = None
         self._context: int | None = None
         self._name = ""
+        self._plugged = 0
+        """What pcscd counts of readers that come and go, as it was told last."""
         self._counter = 0
         """The event counter of the last presentation or removal that is dealt with."""
         self._lying: int | None = None
@@ -81,6 +83,7 @@ class PcscReader(CardReader):
             there = ", ".join(f"'{name}'" for name in names) or "none"
             wanted = f"no reader called '{self._settings.reader}'" if self._settings.reader else "no reader"
             raise DeviceMissing(f"{wanted}; pcscd knows {there}")
+        self._plugged = len(names)
         state = self._now(scard)
         self._counter = state >> 16
         if state & scard.SCARD_STATE_PRESENT:
@@ -120,10 +123,15 @@ class PcscReader(CardReader):
 
     def _wait(self, scard: ModuleType, state: int, seconds: float) -> None:
         """Sleep until something changes; what did, is asked anew."""
-        asked = [(self._name, state), (NOTIFICATION, len(self._readers(scard)) << 16)]
-        code, _ = scard.SCardGetStatusChange(self._context, int(seconds * 1000) + 1, asked)
-        if code & 0xFFFFFFFF != TIMEOUT:
-            self._check(code, "wait for a card")
+        asked = [(self._name, state), (NOTIFICATION, self._plugged << 16)]
+        code, answers = scard.SCardGetStatusChange(self._context, int(seconds * 1000) + 1, asked)
+        if code & 0xFFFFFFFF == TIMEOUT:
+            return
+        self._check(code, "wait for a card")
+        # Up to pcsc-lite 2.2 this counts the readers that are there, from 2.3 on how often one came or went: handing back
+        # anything but what was told there would end each wait at once.
+        if (told := int(answers[1][1])) & scard.SCARD_STATE_CHANGED:
+            self._plugged = told >> 16 or len(self._readers(scard))
 
     def _now(self, scard: ModuleType) -> int:
         """Ask for the reader's state, with its event counter."""
