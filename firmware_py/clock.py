@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from kiosk.values import Now, WallTime
 
 _EPOCH = date(1970, 1, 1).toordinal()
+EARLIEST_MS = 1_704_067_200_000
+"""The beginning of 2024, in milliseconds since 1970: a clock that is before it was never set, whoever trusts it."""
 
 
 def boot_id() -> str:
@@ -18,7 +20,11 @@ def boot_id() -> str:
 
 
 class Clock:
-    """Tells the moment. The wall clock is believed only once `synchronised` exists, or always when that is None."""
+    """Tells the moment.
+
+    The wall clock is believed only once `synchronised` exists, or always when that is None; never while it is before
+    `EARLIEST_MS`, as after a start without a clock that runs on.
+    """
 
     def __init__(self, timezone: ZoneInfo, synchronised: Path | None, boot: str | None = None) -> None:
         self._timezone = timezone
@@ -26,21 +32,30 @@ class Clock:
         self._boot_id = boot or boot_id()
         self._trusted = False
 
+    @property
+    def timezone(self) -> str:
+        """The venue's time zone, by its name."""
+        return self._timezone.key
+
     def now(self) -> Now:
         """Return this moment."""
         boot_ms = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
-        return Now(self._boot_id, boot_ms, self._wall() if self._is_trusted() else None)
+        return Now(self._boot_id, boot_ms, wall_time(datetime.now(UTC), self._timezone) if self._is_trusted() else None)
 
     def _is_trusted(self) -> bool:
         # Once synchronised the kernel keeps the time for the rest of this boot.
         self._trusted = self._trusted or self._synchronised is None or self._synchronised.exists()
         return self._trusted
 
-    def _wall(self) -> WallTime:
-        utc = datetime.now(UTC)
-        local = utc.astimezone(self._timezone)
-        return WallTime(
-            utc_ms=int(utc.timestamp() * 1000),
-            local_day=local.toordinal() - _EPOCH,
-            local_minute=local.hour * 60 + local.minute,
-        )
+
+def wall_time(utc: datetime, timezone: ZoneInfo) -> WallTime | None:
+    """Return a moment of the wall clock as the door knows it; None when it is before `EARLIEST_MS`."""
+    utc_ms = int(utc.timestamp() * 1000)
+    if utc_ms < EARLIEST_MS:
+        return None
+    local = utc.astimezone(timezone)
+    return WallTime(
+        utc_ms=utc_ms,
+        local_day=local.toordinal() - _EPOCH,
+        local_minute=local.hour * 60 + local.minute,
+    )

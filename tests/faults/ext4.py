@@ -27,7 +27,7 @@ MODULE = "tests.faults.ext4"
 SIZE = 12 << 20
 """Bytes; the smallest in which ext4 has a journal with blocks of 4 KiB, as on a memory card, and the ledger has room."""
 CARD = "card"
-SECONDS = 240
+SECONDS = 600
 """How long one run may take."""
 
 

@@ -25,7 +25,7 @@ from tests.faults.cafe import enrol
 from tests.faults.kill import CONFIG
 from tests.rigs.namespace import ROOT, run_as_root
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 PEOPLE = 3
 ROOM = 3 << 20
 SHUT, OPEN = "closed: nothing can be stored", "open"

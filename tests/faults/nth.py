@@ -20,6 +20,7 @@ from kiosk.effects import Answer, Effect
 from kiosk.events import Event
 from kiosk.signals import Signal
 from tests.faults.cafe import CHECKOUT_MS, Morning, close_all, enrol
+from tests.simulation.campaign import silence
 from tests.simulation.disk import in_memory
 
 NAME, REAL = "nth", "unix"
@@ -56,6 +57,8 @@ class FailingDisk(apsw.VFS):
         self.lasts = False
         self.mended = False
         self.failed: Counter[str] = Counter()
+        self.retried = 0
+        """Writes to a journal whose sync had failed, without opening it anew: its pages may count as written and not be."""
 
     def call(self, what: str) -> None:
         """Count a call, or fail it."""
@@ -87,6 +90,8 @@ class _File(apsw.VFSFile):
     def __init__(self, disk: FailingDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
         super().__init__(REAL, name, flags)
         self._disk = disk
+        self._is_journal = str(name.filename() if isinstance(name, apsw.URIFilename) else name).endswith("-wal")
+        self._sync_failed = False
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - ditto
         self._disk.call("read")
@@ -94,6 +99,7 @@ class _File(apsw.VFSFile):
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802 - ditto
         self._disk.call("write")
+        self._disk.retried += self._is_journal and self._sync_failed
         super().xWrite(data, offset)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802 - ditto
@@ -101,7 +107,9 @@ class _File(apsw.VFSFile):
         super().xTruncate(newsize)
 
     def xSync(self, flags: int) -> None:  # noqa: N802, ARG002 - ditto; nothing here loses power
+        self._sync_failed = True
         self._disk.call("sync")
+        self._sync_failed = False
 
     def xFileSize(self) -> int:  # noqa: N802 - ditto
         self._disk.call("size")
@@ -170,6 +178,8 @@ class _Life:
                 wrong.append(f"one failed call made {self.starts} starts")
                 break
         self._disk.mended = True
+        if self._disk.retried:
+            wrong.append("written on after a failed sync without opening the file anew")
         return [*wrong, *world.violations, *self._judge()]
 
     def _mend(self) -> None:
@@ -188,14 +198,16 @@ class _Life:
         finally:
             ledger.close()
         opened = [(int(member[1:]), boot_ms - 5_000) for member, boot_ms in rows]
-        lost = [each for each in world.acknowledged if not any(each[0] == who and abs(each[1] - at) <= 2 for who, at in opened)]
+        lost = [
+            each for each in world.acknowledged if not any(each.member == who and abs(each.at - at) <= 2 for who, at in opened)
+        ]
         wrong = [] if sound else ["the ledger is damaged"]
-        wrong += [f"the check-in of {who} at {at} is lost" for who, at in lost]
+        wrong += [f"the check-in of {each.member} at {each.at} is lost" for each in lost]
         if self.answers[Signal.GOODBYE] > closed:
             wrong.append("somebody who was seen off is still here")
         if owed or waiting:
             wrong.append(f"{owed} matches and the jobs {waiting} are owed still")
-        if (PEOPLE + 1) not in [who for who, _ in world.acknowledged]:
+        if (PEOPLE + 1) not in [each.member for each in world.acknowledged]:
             wrong.append("the door did not open again")
         return wrong
 
@@ -230,6 +242,18 @@ def fail_at(place: int, *, lasts: bool, how: int = 0) -> Outcome:
     return Outcome(place, broken, dict(disk.failed), life.answers[Signal.TELL_STAFF])
 
 
+def until_broken() -> int:
+    """Fail one call after the other, until a promise is broken; return 1 then, and 0 when a morning has no such call."""
+    with silence():
+        for outcome in (fail_at(place, lasts=False, how=place) for place in count(1)):
+            if outcome.broken:
+                print(outcome)
+                return 1
+            if not outcome.failed:
+                break
+    return 0
+
+
 def each_call(first: int, step: int, lasts: bool, how: int | None = None) -> list[Outcome]:
     """Fail each `step`-th call from `first` on, one in each morning, until a morning has no such call.
 
@@ -240,4 +264,6 @@ def each_call(first: int, step: int, lasts: bool, how: int | None = None) -> lis
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--until-broken":
+        sys.exit(until_broken())
     print(fail_at(int(sys.argv[1]), lasts="lasts" in sys.argv[2:], how=int(sys.argv[1])))

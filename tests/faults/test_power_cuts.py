@@ -28,7 +28,7 @@ def test_power_cuts_under_ext4_find_that_sqlite_syncs_less(synchronous: str) -> 
     assert found["lost"] > CONTROL_CUTS // 10
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_power_cuts_below_sqlite_lose_nothing_that_was_acknowledged() -> None:
     found: Counter[str] = Counter()
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
@@ -37,6 +37,7 @@ def test_power_cuts_below_sqlite_lose_nothing_that_was_acknowledged() -> None:
     assert found == {"kept": VFS_CUTS, "lost": 0, "corrupt": 0}
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("synchronous", ["OFF", "NORMAL"])
 def test_power_cuts_below_sqlite_find_that_it_syncs_less(synchronous: str) -> None:
     found = vfs.power_cuts(CONTROL_CUTS, 1, synchronous)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from firmware_py.clock import Clock, boot_id
+from firmware_py.clock import EARLIEST_MS, Clock, boot_id, wall_time
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 
@@ -42,3 +42,12 @@ def test_day_and_minute_are_the_venues() -> None:
         local = datetime.fromtimestamp(wall.utc_ms / 1000, UTC).astimezone(zone)
         assert wall.local_day == (local.date() - date(1970, 1, 1)).days
         assert wall.local_minute == local.hour * 60 + local.minute
+
+
+def test_a_clock_that_stands_in_1970_is_not_believed_whoever_trusts_it() -> None:
+    assert wall_time(datetime(1970, 1, 1, 0, 3, tzinfo=UTC), STOCKHOLM) is None
+    earliest = datetime.fromtimestamp(EARLIEST_MS / 1000, UTC)
+    assert wall_time(earliest - timedelta(milliseconds=1), STOCKHOLM) is None
+    wall = wall_time(earliest, STOCKHOLM)
+    assert wall is not None
+    assert wall.utc_ms == EARLIEST_MS

@@ -25,6 +25,9 @@ REFERENCE_NUMBERS = 50_000
 LARGEST_MB = 5.0
 LONGEST_LINE = 2_000
 """Characters of an error's line; the longest of them list all columns or printers that there are."""
+DEEPER = 10
+"""Frames: where a loop's calls stand at the end of a piece of CPython's stack, each of them maps and unmaps the next piece,
+which takes ten times as long as the rest; a little deeper it does not."""
 AGAIN = 5
 """What was too slow or too large is tried so often again, and the least counts: others use the machine, too."""
 
@@ -55,7 +58,7 @@ def bounded(act: Callable[[], T], held: Callable[[Callable[[], object]], float] 
     took_ms = (time.thread_time() - before) * 1000
     if took_ms > LONGEST_MS:
         # Beside work that is known, as a busy machine takes twice as long for both.
-        took_ms = min(_ms_of(act) / _ms_of(_reference) for _ in range(AGAIN)) * REFERENCE_MS
+        took_ms = min(_deeper(DEEPER * turn, act) / _ms_of(_reference) for turn in range(AGAIN)) * REFERENCE_MS
     assert took_ms <= LONGEST_MS, f"{took_ms:.0f} ms of processor time"
     took_mb = held(act)
     if took_mb > LARGEST_MB:
@@ -88,6 +91,10 @@ def _ms_of(act: Callable[[], object]) -> float:
         return (time.thread_time() - before) * 1000
     finally:
         gc.enable()
+
+
+def _deeper(frames: int, act: Callable[[], object]) -> float:
+    return _deeper(frames - 1, act) if frames else _ms_of(act)
 
 
 def python_mb(act: Callable[[], object]) -> float:

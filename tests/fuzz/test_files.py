@@ -164,6 +164,7 @@ GOOD_ROWS = [
 
 @fuzzed(60)
 @given(row=st.sampled_from(ROWS), data=st.one_of(mutants(GOOD_ROWS, JSON_PIECES), json_values.map(msgspec.json.encode)))
+@example(row=("badge", "jobs"), data=GOOD_ROWS[2].replace(b"t1-x-2", b"t1-x-?"))
 def test_whatever_stands_in_a_row_of_the_ledger_it_is_read_or_the_ledger_is_damaged(
     ledger: Ledger, row: tuple[str, str], data: bytes
 ) -> None:

@@ -21,17 +21,22 @@ from msgspec.structs import replace
 from firmware_py.config import Chosen, Config, parse
 from firmware_py.keys import VenueKey, key_path
 from firmware_py.ledger import Ledger, LedgerError
+from firmware_py.recovery import in_words, open_ledger
 from firmware_py.terminal.loop import Fed, Terminal
 from firmware_py.terminal.notify import Notifier
+from firmware_py.terminal.second import WAIT_S
+from firmware_py.terminal.status import SECOND
+from firmware_py.terminal.supervise import Health
 from firmware_py.wiring import Wiring
-from kiosk.effects import Effect, QueueBadge, SetJob, TellStaff
+from kiosk.effects import Answer, Effect, QueueBadge, SetJob, TellStaff
 from kiosk.events import Event, JobJudged, Started
 from kiosk.house import House
 from kiosk.jobs import Job, JobState
 from kiosk.values import Consents, JobId, Language, Member, MemberId, TopicId
 from tests.simulation.disk import PowerCut, VolatileDisk, in_memory, volatile_disk
+from tests.simulation.second import SecondWorld, SimSecond
 from tests.simulation.world import (
-    FRESH_MS,
+    EPOCH_MS,
     Killed,
     SimClock,
     SimInbox,
@@ -47,11 +52,19 @@ from tests.simulation.world import (
 
 PEOPLE = 14
 TAPS = 20
-MORNING_MS = 150_000
+MORNING_MS = 110_000
 QUIET_MS = 100_000
 """After the last accident everything must come to rest within this."""
+APPENDING = ("append",)
+"""The same where there is a second medium."""
 POINTS = ("before sync", "after sync", "turn", "read", "answered", "send", "sent", "await", "printed")
 """Where accidents are aimed at."""
+SECOND_TAKES_MS = WAIT_S * 1000 + 2
+"""So long after a check-in is stored its answer comes, at most: the second medium is waited for."""
+WITH_SECOND = 0.2
+"""In how many of the schedules there is a second medium."""
+ACCIDENTS = 3
+"""So many happen in each schedule, at least."""
 
 CONFIG = """
 [cafe]
@@ -160,10 +173,16 @@ class Schedule:
         self.over = False
         self._terminal: Terminal | None = None
         self._asked: set[JobId] = set()
+        self._forgiven: set[str] = set()
+        """Jobs that came out of the printer and were lost with the ledger's disk."""
+        self._happened = 0
         world = self.world
+        self.second = SecondWorld(world, folder / "second") if self.rng.random() < WITH_SECOND else None
+        if self.second is not None:
+            self.second.folder.mkdir()
         config = replace(
             self.cafe.config,
-            ledger=replace(self.cafe.config.ledger, path=self.path),
+            ledger=replace(self.cafe.config.ledger, path=self.path, second=None if self.second is None else self.second.folder),
             readers={name: _chosen(partial(SimReader, reader)) for name, reader in world.readers.items()},
             printer=_chosen(partial(SimPrinter, world.printer)),
             lights=_chosen(partial(SimLights, world)),
@@ -172,29 +191,41 @@ class Schedule:
         self.wiring = SimWiring(config)
         self.wiring.house_of = self.cafe.wiring.house("")
         self.wiring.texts = self.cafe.wiring.texts
+        self.wiring.vocabulary = self.cafe.wiring.vocabulary
+        self._words = partial(in_words, texts=self.wiring.texts, language=self.wiring.language, timezone=config.timezone)
 
     # The plan
 
     def plan(self) -> None:
         """Decide who taps when, and what goes wrong."""
         rng, world = self.rng, self.world
-        moments = sorted(rng.randint(500, MORNING_MS) for _ in range(TAPS + rng.randint(0, 8)))
+        moments = sorted(rng.randint(500, MORNING_MS) for _ in range(TAPS + rng.randint(0, 2)))
         for at in moments:
             member = rng.randint(1, PEOPLE)
             reader = rng.choice(("door", "back"))
             world.after(at, partial(self._tap, reader, member))
-        accidents = [self._accident() for _ in range(rng.randint(3, 6))]
+        points = POINTS if self.second is None else POINTS + APPENDING
+        accidents = [self._accident() for _ in range(rng.randint(ACCIDENTS, 2 * ACCIDENTS))]
         for accident in accidents:
             if rng.random() < 0.7:
-                point = (rng.choice(POINTS), rng.randint(1, 40))
-                world.aimed[point] = accident
+                world.aimed.setdefault((rng.choice(points), rng.randint(1, 40)), accident)
             else:
                 world.after(rng.choice(moments) + rng.randint(-50, 1_500), accident)
         # At least one restart in each schedule.
         world.after(
             rng.randint(MORNING_MS // 2, MORNING_MS), rng.choice((world.power_cut, world.kill, self._systemctl_restart))
         )
-        world.after(MORNING_MS + QUIET_MS, self._end)
+        world.after(MORNING_MS - 10_000, self._hurry)
+        world.after(MORNING_MS, self._look_for_rest)
+
+    def _hurry(self) -> None:
+        """Let the accidents happen whose moment has not come, so that there are enough of them."""
+        world = self.world
+        missing = ACCIDENTS - self._happened
+        accidents, world.aimed = list(world.aimed.values()), {}
+        accidents += [self._accident() for _ in range(missing - len(accidents))]
+        for number, accident in enumerate(accidents[: max(0, missing)], 1):
+            world.aimed["turn", world.points.get("turn", 0) + 3 * number] = accident
 
     def _tap(self, reader: str, member: int) -> None:
         outside, rng = self.world.readers[reader], self.rng
@@ -229,20 +260,30 @@ class Schedule:
             "reader unplugged": lambda: rng.choice(readers).unplug(lasting),
             "reader hangs": lambda: rng.choice(readers).hang(lasting),
             "printer off": lambda: world.printer.unplug(lasting),
-            "printer hangs": lambda: world.printer.hang(rng.choice((8_000, 40_000, 200_000))),
+            "printer hangs": lambda: world.printer.hang(rng.choice((8_000, 40_000, 100_000))),
             "paper out": lambda: world.printer.paper_out(rng.choice((3_000, 20_000, 90_000))),
             "printer mute": lambda: world.printer.mute(rng.choice((2_000, 40_000))),
             "replies repeated": lambda: setattr(world.printer, "repeats", rng.randint(1, 6)),
             "lights gone": lambda: self._lights(lasting),
-            "disk full": lambda: self._disk_fault(disk, "fault", apsw.FullError, lasting),
-            "disk broken": lambda: self._disk_fault(disk, "sync_fault", apsw.IOError, lasting),
-            "clock jump": self._clock_jump,
+            "disk full": lambda: self._disk_fault(disk, "fault", apsw.FullError, rng.choice((300, 2_000, 8_000))),
+            "disk broken": lambda: self._disk_fault(disk, "sync_fault", apsw.IOError, rng.choice((300, 2_000, 8_000))),
+            "clock jump": lambda: self._set_clock(rng.choice((-3_600_000, 7_200_000, 45_000))),
+            "clock in 1970": lambda: self._set_clock(-EPOCH_MS),
         }
+        if (second := self.second) is not None:
+            kinds |= {
+                "second gone": lambda: second.unplug(lasting),
+                "second full": lambda: second.fill(lasting),
+                "second hangs": lambda: second.hang(rng.choice((200, 8_000, 20_000))),
+                "disk lost": self._lose_disk,
+            }
         name = rng.choice(sorted(kinds))
 
         def happen() -> None:
-            self.counts[name] += 1
             if not self.over:
+                self._happened += 1
+                world.trouble_for(0)
+                self.counts[name] += 1
                 kinds[name]()
 
         return happen
@@ -250,7 +291,7 @@ class Schedule:
     def _lights(self, ms: int) -> None:
         self.world.note("lights gone")
         self.world.lights_plugged = False
-        self.world.after(ms, lambda: setattr(self.world, "lights_plugged", True))
+        self.world.lasting(ms, lambda: setattr(self.world, "lights_plugged", True))
 
     def _disk_fault(self, disk: VolatileDisk, kind: str, error: type[apsw.Error], ms: int) -> None:
         self.world.note(f"disk: {error.__name__}")
@@ -263,13 +304,21 @@ class Schedule:
             setattr(disk, kind, None)
             world.stores = disk.fault is None and disk.sync_fault is None
 
-        world.after(ms, end)
+        world.lasting(ms, end)
 
-    def _clock_jump(self) -> None:
+    def _lose_disk(self) -> None:
+        """Pull the plug; somebody puts an empty card in the place of the ledger's, which is broken."""
+        if self.world.alive:
+            self.world.note("the ledger's disk is lost")
+            self._disk_lost = True
+            self.world.lose_power()
+
+    def _set_clock(self, offset_ms: int) -> None:
+        """Let the wall clock be wrong by so much, and be trusted all the same."""
         world = self.world
         world.trusted = True
-        world.wall_offset += self.rng.choice((-3_600_000, 7_200_000, 45_000))
-        world.note("the clock jumps")
+        world.wall_offset = offset_ms
+        world.note(f"the clock is wrong by {offset_ms} ms")
 
     def _night(self) -> None:
         """Pull the plug in the evening; the next morning the box knows the time only perhaps."""
@@ -278,16 +327,49 @@ class Schedule:
             return
         self.night = True
         world.note("night")
-        raise PowerCut
+        world.lose_power()
 
     def _systemctl_restart(self) -> None:
         if self._terminal is not None:
             self.world.note("systemctl restart")
             self._terminal.stop()
 
+    def _look_for_rest(self) -> None:
+        """End when nothing is under way any more; the time for that is limited."""
+        world = self.world
+        if self.over:
+            return
+        world.after(1_000, self._look_for_rest)
+        over = world.now - world.restless_until
+        if self._happened < ACCIDENTS:
+            self._accident()()  # which may be the end of the program
+        elif over >= QUIET_MS or (over >= 0 and not any(self._restless())):
+            self._end()
+
+    def _restless(self) -> Iterator[str]:
+        """Yield what is still to come."""
+        terminal, world = self._terminal, self.world
+        if terminal is None:
+            yield "the program does not run"
+            return
+        for name, watched in terminal._supervisor.watched.items():
+            if watched.health is not Health.UP:
+                yield f"{name} is {watched.health}: {watched.trouble}"
+            elif watched.lane.calls:
+                yield f"{name} is called"
+        if terminal._must_reload:
+            yield "nothing is stored"
+        yield from (f"{visit} waits for a match" for visit in terminal.state.asked)
+        yield from (f"{job} waits for the printer" for job in terminal.state.spool.jobs)
+        yield from (f"person {each.member} waits for an answer" for each in world.expected)
+        yield from (f"person {member} waits for a match" for member in world.promised)
+
     def _end(self) -> None:
+        world = self.world
         self.over = True
         self.world.note("the end")
+        for what in self._restless():
+            world.wrong(f"no rest: {what}")
         if self._terminal is not None:
             self._terminal.stop()
 
@@ -299,13 +381,17 @@ class Schedule:
         """Let it all happen, and look at what must hold."""
         world, disk = self.world, self.cafe.disk
         disk.new()
+        if self.second is not None:
+            disk.elsewhere = f"{self.second.folder}/"
         disk.synced = lambda when: world.point(f"{when} sync")
+        world.ends = disk.die
         self.plan()
         world.start_boot()
         while not self.over:
             self._live()
         disk.fault = disk.sync_fault = None
         disk.synced = lambda _: None
+        disk.elsewhere = "/dev/null/"
         world.printer.settle()
         self._judge()
         self.counts["taps"] += world.taps
@@ -313,6 +399,8 @@ class Schedule:
         self.counts["restarts"] += self.restarts
         self.counts["badges on paper"] += sum(page.whole for page in world.printer.pages)
         self.counts["schedules"] += 1
+        self.counts["schedules with a second medium"] += self.second is not None
+        self.counts["schedules with too few accidents"] += self._happened < ACCIDENTS
         return Outcome(self.seed, world.violations, world.history, self.counts)
 
     def _live(self) -> None:
@@ -322,7 +410,9 @@ class Schedule:
         world.alive = True
         rests = 250
         try:
-            ledger = Ledger.open(self.path)
+            second = None if self.second is None else self.second.folder
+            opened = ledger = open_ledger(self.path, "t1", second, self._words)
+            world.stored = lambda: opened._changes
             self._terminal = Terminal(
                 self.wiring,
                 ledger,
@@ -330,18 +420,18 @@ class Schedule:
                 SimClock(world),
                 Notifier({}),
                 self._observe,
-                lane=partial(SimLane, world),
+                lane=self._lane,
                 inbox=SimInbox(world),
             )
             self._terminal.run()
         except PowerCut:
-            world.alive = False
-            disk.dead = True
             if ledger is not None:
                 ledger.close()
             world.died()
             self._close_readers()
             disk.cut(self.rng)
+            if self._disk_lost:
+                self._change_disk()
             rests = self._boot_anew()
         except LedgerError as error:
             world.note(f"no start: {error}")
@@ -352,12 +442,39 @@ class Schedule:
             if ledger is not None:
                 ledger.close()
             self._close_readers()
+            disk.dead = False
             self._terminal = None
         self.restarts += 1
         self._rest(rests)
 
+    def _lane(self, name: str, make: Any, *arguments: Any, **options: Any) -> SimLane:
+        if name == SECOND:
+            assert self.second is not None
+            make = partial(SimSecond, self.second, self.path)
+        return SimLane(self.world, name, make, *arguments, **options)
+
+    _disk_lost = False
+
+    def _change_disk(self) -> None:
+        """Put an empty card into the box: what the second medium had must come back, and only that."""
+        world, second = self.world, self.second
+        assert second is not None
+        self._disk_lost = False
+        for path in self.path.parent.glob("ledger.*"):
+            path.unlink()
+        reached = second.reached
+        if reached < world.stored():
+            self._forgiven |= {text.split()[0] for text in world.printer.begun()}
+        kept = [each for each in world.acknowledged if each.changes <= reached]
+        self.counts["check-ins that were on no second medium"] += len(world.acknowledged) - len(kept)
+        self.counts["check-ins brought back"] += len(kept)
+        world.acknowledged = kept
+        second.begin_anew()
+
     def _close_readers(self) -> None:
         """Close what connections the process left open, as its end does."""
+        if self.second is not None:
+            self.second.died()
         for connection in apsw.connections():
             if self.cafe.disk.dead or connection.filename.startswith(str(self.path)):
                 with suppress(apsw.Error):
@@ -394,7 +511,9 @@ class Schedule:
         if isinstance(what, TellStaff) and what.job is not None:
             if what.job not in self._asked:
                 self._asked.add(what.job)
-                self.world.after(self.rng.choice((4_000, 30_000)), partial(self._staff_looks, what.job))
+                self.world.lasting(self.rng.choice((4_000, 30_000)), partial(self._staff_looks, what.job))
+        elif isinstance(what, Answer):
+            self._look_at_second()
         elif isinstance(what, QueueBadge):
             if what.job.slip is not None:
                 self.world.slips.add(what.job.id)
@@ -406,6 +525,14 @@ class Schedule:
             self.world.note(f"job {what.job}: {what.state} {what.cause or ''}")
             if what.state is JobState.CONFIRMED and what.job not in self._asked and not self._on_paper(what.job):
                 self.world.wrong(f"job {what.job} is called printed before it is on paper")
+
+    def _look_at_second(self) -> None:
+        """Who is answered while the second medium is well is on it."""
+        if self.second is None or self._terminal is None or not self.world.stores:
+            return
+        watched = self._terminal._supervisor.watched[SECOND]
+        if watched.health is Health.UP and not watched.lane.calls and self.second.reached < self.world.stored():
+            self.world.wrong(f"answered at change {self.world.stored()}, the second medium is at {self.second.reached}")
 
     def _staff_looks(self, job_id: JobId) -> None:
         """Staff looks at the printer and says what is there."""
@@ -448,24 +575,25 @@ class Schedule:
             for before, after in pairwise(visits):
                 if before[1] is None or before[1] > after[0]:
                     world.wrong(f"person {member} is checked in twice")
-        for member, at in world.acknowledged:
-            if not any(abs(opened_at - at) <= 2 for _, _, opened_at in stored.get(member, ())):
-                world.wrong(f"the check-in of person {member} at {at} is lost")
+        for each in world.acknowledged:
+            if not any(abs(opened_at - each.at) <= SECOND_TAKES_MS for _, _, opened_at in stored.get(each.member, ())):
+                world.wrong(f"the check-in of person {each.member} at {each.at} is lost")
 
     def _judge_jobs(self, run: Any) -> None:
         world = self.world
         whole = Counter(page.text.split()[0] for page in world.printer.pages if page.whole)
         told = {row[0] for row in run("SELECT job FROM notices WHERE job IS NOT NULL")}
-        now = world.boot_ms
         stored = {row[0] for row in run("SELECT id FROM jobs")}
+        unmarked = Counter(page.text.split()[1] for page in world.printer.pages if " badge first " in page.text)
+        for visit, pages in unmarked.items():
+            if pages > 1:
+                world.wrong(f"{pages} unmarked badges of {visit}")
         for page in world.printer.pages:
-            if " badge " in page.text and page.text.split()[0] not in stored:
+            if " badge " in page.text and page.text.split()[0] not in stored | self._forgiven:
                 world.wrong(f"{page.text} was printed and is in no ledger")
-        for job, state, cause, queued in run("SELECT id, state, cause, badge ->> '$.queued.boot_ms' FROM jobs").fetchall():
+        for job, state, cause in run("SELECT id, state, cause FROM jobs").fetchall():
             self.counts[f"jobs {state}"] += 1
-            # A copy that staff asked for late; what is for staff waits for as long as the printer hangs.
-            waits = state == "queued" and (now - queued < FRESH_MS or world.printer.hangs_until > world.now)
-            if state in ("queued", "sending", "sent") and not waits:
+            if state in ("queued", "sending", "sent"):
                 world.wrong(f"job {job} is still {state}")
             if state == "confirmed" and not whole[job] and job not in self._asked:
                 world.wrong(f"job {job} is called printed and is on no paper")

@@ -32,8 +32,9 @@ class VolatileDisk(apsw.VFS):
         super().__init__(NAME, REAL)
         self._unsynced: dict[str, Unsynced] = {}
         self.dead = False
-        self.ignores_syncs = False
-        """A card that lies about flush."""
+        """Whether the process has ended: what its connections still write while they are closed goes nowhere."""
+        self.elsewhere = "/dev/null/"
+        """What lies in this folder is on another disk: no fault of this one hits it."""
         self.fault: type[apsw.Error] | None = None
         self.sync_fault: type[apsw.Error] | None = None
         self.synced: Callable[[str], None] = lambda _: None
@@ -45,12 +46,18 @@ class VolatileDisk(apsw.VFS):
         self.dead = False
         self.fault = self.sync_fault = None
 
+    def die(self) -> None:
+        """Take no more from this process."""
+        self.dead = True
+
     def unsynced(self, name: str) -> Unsynced:
         """Return what is in the cache for a file."""
-        return self._unsynced.setdefault(name, Unsynced())
+        if name not in self._unsynced:
+            self._unsynced[name] = Unsynced()
+        return self._unsynced[name]
 
     def cut(self, rng: Random) -> None:
-        """Lose the power's cache; all connections must be closed, while `dead` keeps them from writing."""
+        """Lose what is in the cache; all connections must be closed."""
         for name, cache in self._unsynced.items():
             path = Path(name)
             if not path.exists():
@@ -89,35 +96,35 @@ class _File(apsw.VFSFile):
         super().__init__(REAL, name, flags)
         self._disk = disk
         self._name = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+        self._here = not self._name.startswith(disk.elsewhere)
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802 - ditto
         disk = self._disk
         if disk.dead:
-            raise apsw.IOError
-        if disk.fault is not None:
+            return
+        if disk.fault is not None and self._here:
             raise disk.fault
-        written = bytes(data)
-        size = super().xFileSize()
-        there = max(0, min(len(written), size - offset))
-        before = super().xRead(there, offset) if there else b""
-        disk.unsynced(self._name).writes.append((offset, before, written))
+        there = min(len(data), self.xFileSize() - offset)
+        before = self.xRead(there, offset) if there > 0 else b""
+        disk.unsynced(self._name).writes.append((offset, before, bytes(data)))
         super().xWrite(data, offset)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802 - ditto
         if self._disk.dead:
-            raise apsw.IOError
-        size = super().xFileSize()
+            return
+        size = self.xFileSize()
         if newsize < size:
-            self._disk.unsynced(self._name).writes.append((newsize, super().xRead(size - newsize, newsize), b""))
+            self._disk.unsynced(self._name).writes.append((newsize, self.xRead(size - newsize, newsize), b""))
         super().xTruncate(newsize)
 
     def xSync(self, flags: int) -> None:  # noqa: ARG002, N802 - ditto
         disk = self._disk
-        if disk.dead or disk.sync_fault is not None:
-            raise disk.sync_fault or apsw.IOError
+        if disk.dead:
+            return
+        if disk.sync_fault is not None and self._here:
+            raise disk.sync_fault
         disk.synced("before")
-        if not disk.ignores_syncs:
-            disk.unsynced(self._name).writes.clear()
+        disk.unsynced(self._name).writes.clear()
         disk.synced("after")
 
     def excepthook(self, *_: object) -> bool:  # ditto

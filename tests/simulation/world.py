@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import heapq
 import queue
+import threading
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from itertools import count
 from math import inf
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from msgspec import Struct
 
 from drivers.errors import DeviceError, DeviceLost, DeviceMissing, DeviceRefused, DeviceSilent
 from drivers.ports import CardReader, Lights, Paper, PresentedCard, Printer, PrinterStatus, Sounder, TornRead
-from firmware_py.clock import Clock
+from firmware_py.clock import EARLIEST_MS, Clock
+from firmware_py.matching.embedded import MatchingServant
 from firmware_py.terminal.lanes import Lane, LaneCrashed, LaneDown, LaneUp, Report
+from firmware_py.terminal.servants import LightsServant, SounderServant
 from kiosk.effects import Answer
 from kiosk.jobs import Job
 from kiosk.signals import Signal
@@ -50,6 +53,14 @@ class Expected(Struct):
     needed: bool
 
 
+class Acknowledged(NamedTuple):
+    """A welcome: to whom, when, and how many changes the ledger had stored by then."""
+
+    member: int
+    at: int
+    changes: int
+
+
 class World:
     """Everything outside the program. All times are milliseconds since the schedule began."""
 
@@ -59,6 +70,9 @@ class World:
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._number = count()
         self.boot = 0
+        self.boot_id = ""
+        self.restless_until = 0.0
+        """When the last accident is over that lasts, and staff has looked at what it was asked about."""
         self.boot_began: dict[str, int] = {}
         self.wall_offset = 0
         self.trusted = True
@@ -75,12 +89,15 @@ class World:
         self.expected: list[Expected] = []
         self.promised: dict[int, int] = {}
         """By when a member who was welcomed must hear of a match."""
-        self.acknowledged: list[tuple[int, int]] = []
-        """Member and time of each welcome."""
+        self.acknowledged: list[Acknowledged] = []
+        self.stored: Callable[[], int] = lambda: 0
+        """Tells how many changes the ledger has stored."""
         self.slips: set[str] = set()
         """Jobs that are no badges; nobody asks about them."""
         self.answers = 0
         self.taps = 0
+        self.ends: Callable[[], None] = lambda: None
+        """Called when the process ends without its doing; its disk then takes no more from it."""
         self.lanes: list[SimLane] = []
         self.seen: dict[int, int] = {}
         self.today: dict[int, int] = {}
@@ -92,11 +109,22 @@ class World:
         """Do something later."""
         heapq.heappush(self._heap, (self.now + ms, next(self._number), action))
 
-    def advance(self, until: float, stop: Callable[[], bool]) -> None:
+    def lasting(self, ms: float, action: Callable[[], None]) -> None:
+        """Do something later; nothing is at rest before that."""
+        self.trouble_for(ms)
+        self.after(ms, action)
+
+    def trouble_for(self, ms: float) -> None:
+        """Note that something is wrong for so long."""
+        self.restless_until = max(self.restless_until, self.now + ms)
+
+    def advance(self, until: float, stop: Callable[[], object]) -> None:
         """Let time pass until then, or until `stop` says so."""
-        while self._heap and self._heap[0][0] <= until:
-            at, _, action = heapq.heappop(self._heap)
-            self.now = max(self.now, int(at))
+        pop = heapq.heappop
+        while (heap := self._heap) and heap[0][0] <= until:
+            at, _, action = pop(heap)
+            if at > self.now:
+                self.now = int(at)
             action()
             if stop():
                 return
@@ -123,30 +151,35 @@ class World:
         """Let so much time pass in which nothing happens: what was planned comes that much later."""
         self._heap = [(at + ms, number, action) for at, number, action in self._heap]
         self.now += ms
+        self.restless_until += ms
 
     # The box
 
     def start_boot(self) -> None:
         """Power comes: a new boot."""
         self.boot += 1
+        self.boot_id = f"boot{self.boot}"
         self.boot_began[self.boot_id] = self.now
-
-    @property
-    def boot_id(self) -> str:
-        """The boot's id."""
-        return f"boot{self.boot}"
 
     def power_cut(self) -> None:
         """Pull the plug, if it is in."""
         if self.alive:
             self.note("power cut")
-            raise PowerCut
+            self.lose_power()
 
     def kill(self) -> None:
         """Kill the process, if it runs."""
         if self.alive:
             self.note("kill -9")
+            self.alive = False
+            self.ends()
             raise Killed
+
+    def lose_power(self) -> NoReturn:
+        """Be without power from here on: what the program still does on its way out reaches nothing."""
+        self.alive = False
+        self.ends()
+        raise PowerCut
 
     def died(self) -> None:
         """Forget what only the program knew: nobody is answered by a box without power."""
@@ -219,7 +252,7 @@ class World:
         if answer.signal is Signal.GOODBYE and self.now - self.today.get(member, self.now) < 1_000:
             self.wrong(f"person {member} was checked out by the first tap of the day")
         if answer.signal in (Signal.WELCOME, Signal.WELCOME_NO_BADGE):
-            self.acknowledged.append((member, self.now))
+            self.acknowledged.append(Acknowledged(member, self.now, self.stored()))
             if member % 5 and self.stores:  # each fifth wants no introductions
                 self.promised[member] = self.now + match_ms + 1_500
                 self.after(match_ms + 1_500, self._look_at_the_door)
@@ -233,16 +266,24 @@ class SimClock(Clock):
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._asked: tuple[str, int, int | None] | None = None
+        self._now = Now("", 0)
 
     def now(self) -> Now:
-        """Return the world's moment."""
+        """Return the world's moment: the same one as long as no time passes."""
         world = self._world
-        boot_ms = world.boot_ms
-        if not world.trusted:
-            return Now(world.boot_id, boot_ms)
-        utc = EPOCH_MS + world.now + world.wall_offset
+        asked = (world.boot_id, world.now, world.wall_offset if world.trusted else None)
+        if asked != self._asked:
+            self._asked = asked
+            self._now = Now(world.boot_id, world.boot_ms, self._wall() if world.trusted else None)
+        return self._now
+
+    def _wall(self) -> WallTime | None:
+        utc = EPOCH_MS + self._world.now + self._world.wall_offset
+        if utc < EARLIEST_MS:
+            return None
         local = utc + 3_600_000
-        return Now(world.boot_id, boot_ms, WallTime(utc, local // DAY_MS, local % DAY_MS // 60_000))
+        return WallTime(utc, local // DAY_MS, local % DAY_MS // 60_000)
 
 
 class SimInbox:
@@ -259,7 +300,7 @@ class SimInbox:
     def get(self, *, timeout: float) -> Any:
         """Return the next message; let so much time pass at most."""
         if not self._items:
-            self._world.advance(self._world.now + timeout * 1000, lambda: bool(self._items))
+            self._world.advance(self._world.now + timeout * 1000, self._items.__len__)
         if not self._items:
             raise queue.Empty
         self._world.point("turn")
@@ -277,7 +318,7 @@ class SimLane(Lane[Any]):
         super().__init__(*args, **options)
         self._world = world
         self._life: _Life | None = None
-        self._given_up: _Life | None = None
+        self._given_up: list[_Life] = []
         world.lanes.append(self)
 
     def start(self) -> None:
@@ -297,6 +338,9 @@ class SimLane(Lane[Any]):
         if self._life is not None:
             self._life.wake()
 
+    def wait_for(self, done: threading.Event, timeout: float) -> None:
+        self._world.advance(self._world.now + timeout * 1000, done.is_set)
+
     def overdue(self) -> bool:
         life = self._life
         if life is None or life.busy_since is None:
@@ -310,11 +354,12 @@ class SimLane(Lane[Any]):
         if self._life is not None:
             self._life.abandon()
             self._world.note(f"{self.name} is abandoned")
-        self._given_up, self._life = self._life, None
+            self._given_up.append(self._life)
+        self._life = None
         return unfinished
 
     def freed(self) -> bool:
-        return self._given_up is not None and self._given_up.ended
+        return bool(self._given_up) and self._given_up[-1].ended
 
     def ask_to_stop(self) -> None:
         if self._life is not None:
@@ -326,8 +371,9 @@ class SimLane(Lane[Any]):
 
     def die(self) -> None:
         """End with the process."""
-        if self._life is not None:
-            self._life.dead = True
+        for life in (*self._given_up, self._life):
+            if life is not None:
+                life.dead = True
 
 
 class _Life:
@@ -428,7 +474,7 @@ class _Life:
         self.busy_since, self.busy_with = None, None
         if self._calls or servant.waits or self.stopped:
             self.wake()
-        else:
+        elif type(servant).idle not in _DO_NOTHING:
             self._plan_round(servant.idle_every_s * 1000)
 
     def _post(self, item: Any) -> None:
@@ -439,6 +485,10 @@ class _Life:
             printer.repeats -= 1
             self._world.note(f"repeated: {type(item).__name__}")
             self._world.after(self._world.rng.randint(0, 3_000), lambda: None if self.dead else self._lane._post(report))
+
+
+_DO_NOTHING = frozenset({LightsServant.idle, SounderServant.idle, MatchingServant.idle})
+"""Rounds that need not be simulated."""
 
 
 def _lasts(device: Any, call: Any) -> float:
@@ -464,6 +514,7 @@ class ReaderWorld:
         """Hold a member's card to the reader; nobody hears of it while the reader is not open."""
         self.world.note(f"{self.name}: person {member} holds a card" + (" too shortly" if torn else ""))
         self.world.taps += 1
+        self.world.trouble_for(0)
         if self.plugged:
             self.last = Held(member, torn, self.world.now + ms)
             for reader in self.opened:
@@ -476,7 +527,7 @@ class ReaderWorld:
         self.last = None
         for reader in self.opened:
             reader.wake()
-        self.world.after(ms, self._plug)
+        self.world.lasting(ms, self._plug)
 
     def _plug(self) -> None:
         self.plugged = True
@@ -484,7 +535,8 @@ class ReaderWorld:
     def hang(self, ms: int) -> None:
         """Let the reader's daemon hang for so long."""
         self.world.note(f"{self.name} hangs")
-        self.hangs_until = self.world.now + ms
+        self.hangs_until = max(self.hangs_until, self.world.now + ms)
+        self.world.trouble_for(ms)
         for reader in self.opened:
             reader.wake()
 
@@ -561,10 +613,15 @@ class SimReader(CardReader):
 
 
 def page_text(job: Job) -> str:
-    """Return what stands for a job's page on the paper: id, visit, kind, copy or not, and when it was ordered."""
+    """Return what stands for a job's page on the paper: id, visit, kind, copy or not, and when it was ordered.
+
+    Another introduction in the same visit is another badge, so the visit has the partner with it.
+    """
     kind = "badge" if job.slip is None else job.slip.kind.value
     copy = "copy" if job.page.copy else "first"
-    return f"{job.id} {job.visit or '-'} {kind} {copy} {job.queued.boot_id} {job.queued.boot_ms}"
+    meet = None if job.badge is None else job.badge.introduction
+    whose = (job.visit or "-") if meet is None else f"{job.visit}/{meet.partner.replace(' ', '_')}"
+    return f"{job.id} {whose} {kind} {copy} {job.queued.boot_id} {job.queued.boot_ms}"
 
 
 def card_uid(member: int) -> bytes:
@@ -590,6 +647,11 @@ class PrinterWorld:
         self.process_ids: dict[int, str] = {}
         self.sending: str | None = None
         """The page whose bytes are on their way."""
+
+    def begun(self) -> list[str]:
+        """Return what is on paper, and what is on its way there."""
+        under_way = (self.sending, None if self.busy is None else self.busy[0])
+        return [*(page.text for page in self.pages), *(text for text in under_way if text is not None)]
 
     def cut_off(self) -> None:
         """Lose the box in the middle of a page's bytes."""
@@ -630,7 +692,7 @@ class PrinterWorld:
         self.world.note("paper out")
         self.spoil("no paper")
         self.paper = False
-        self.world.after(ms, self._paper_in)
+        self.world.lasting(ms, self._paper_in)
 
     def _paper_in(self) -> None:
         self.world.note("paper in")
@@ -640,7 +702,7 @@ class PrinterWorld:
         """Let it say nothing for so long; it prints all the same."""
         self.world.note("the printer is mute")
         self.muted = True
-        self.world.after(ms, self._unmute)
+        self.world.lasting(ms, self._unmute)
 
     def _unmute(self) -> None:
         self.muted = False
@@ -650,7 +712,7 @@ class PrinterWorld:
         self.world.note("the printer is off")
         self.spoil("no power")
         self.plugged = False
-        self.world.after(ms, self._plug)
+        self.world.lasting(ms, self._plug)
 
     def _plug(self) -> None:
         self.plugged = True
@@ -658,7 +720,8 @@ class PrinterWorld:
     def hang(self, ms: int) -> None:
         """Let every call to it hang for so long."""
         self.world.note("the printer hangs")
-        self.hangs_until = self.world.now + ms
+        self.hangs_until = max(self.hangs_until, self.world.now + ms)
+        self.world.trouble_for(ms)
 
 
 class SimPrinter(Printer):
