@@ -15,7 +15,8 @@ import msgspec
 from drivers.errors import FikatapError
 from firmware_py.commands import SLICE
 from firmware_py.office import Office
-from kiosk.values import Consents, Language, Member, MemberId, TopicId
+from kiosk.matching.profiles import MOST_WISHES, Missing, missing
+from kiosk.values import Consents, Language, Member, MemberId, Mood, PastimeId, TopicId, Wish
 from kiosk.vocabulary import Labels, Vocabulary
 
 COLUMNS = (
@@ -29,6 +30,10 @@ COLUMNS = (
     "offers",
     "languages",
     "employer",
+    "history",
+    "pastimes",
+    "wishes",
+    "mood",
     "quiet",
     "consent_introductions",
     "consent_name",
@@ -36,6 +41,8 @@ COLUMNS = (
     "consent_languages",
     "consent_need",
     "consent_colleagues",
+    "consent_pastimes",
+    "consent_history",
 )
 """All columns, in the order in which `docs/members.md` tells of them; any order will do."""
 NEEDED = ("id", "first_name", "language")
@@ -44,7 +51,7 @@ NEEDED = ("id", "first_name", "language")
 LONGEST = 60
 """How many characters an id, a name or a list of languages may have."""
 MOST_TOPICS = 20
-"""How many topics somebody may seek or offer."""
+"""How many topics somebody may seek or offer, and how many pastimes or old schools and employers they may name."""
 LINE_BYTES = 65_536
 """A longer line is no member: it is not even kept in memory."""
 
@@ -56,6 +63,12 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols that look like a space."""
+
+
+_NEEDED = (
+    (Missing.OFFER, "offers", "means that this member will not be matched until they offer something; help them find what"),
+    (Missing.SEEK, "seeks", "means that nobody can be found for this member; ask what they would like to learn"),
+)
 
 
 class MembersFileError(FikatapError):
@@ -93,6 +106,9 @@ class Report(NamedTuple):
     unchanged: int = 0
     faulty: int = 0
     warned: int = 0
+    """Members whom nobody is introduced to before the desk has helped them."""
+    thin: int = 0
+    """Other members whose profile lacks something that makes a match likelier."""
 
     @property
     def rows(self) -> int:
@@ -123,7 +139,9 @@ def import_members(
         if row.member is None:
             report = report._replace(faulty=report.faulty + 1)
         else:
-            report = report._replace(warned=report.warned + bool(row.warnings))
+            lacking = missing(row.member, vocabulary)
+            thin = bool(lacking) and not row.warnings and Missing.CONSENT not in lacking
+            report = report._replace(warned=report.warned + bool(row.warnings), thin=report.thin + thin)
             waiting.append(row.member)
         if len(waiting) == SLICE:
             report = hand_in()
@@ -207,6 +225,7 @@ class _RowReader:
     def __init__(self, header: list[str], vocabulary: Vocabulary) -> None:
         self._header = header
         self._vocabulary = vocabulary
+        self._pastime_words = _words({str(pastime): labels for pastime, labels in vocabulary.pastimes.items()})
         self._topic_words = _words({topic.id: topic.labels for topic in vocabulary.topics.values()})
         self._occupation_words = _words(vocabulary.occupations)
         self._industry_words = _words(vocabulary.industries)
@@ -234,6 +253,10 @@ class _RowReader:
             offers=self._topics("offers"),
             languages=self._tags(),
             employer=self._text("employer"),
+            history=self._names("history"),
+            pastimes=self._pastimes(),
+            wishes=self._wishes(),
+            mood=self._mood(),
             quiet=self._yes("quiet"),
             consents=Consents(
                 introductions=self._yes("consent_introductions"),
@@ -242,14 +265,17 @@ class _RowReader:
                 languages=self._yes("consent_languages"),
                 need=self._yes("consent_need"),
                 colleagues=self._yes("consent_colleagues"),
+                pastimes=self._yes("consent_pastimes"),
+                history=self._yes("consent_history"),
             ),
         )
         if self._faults:
             return Row(line, None, tuple(self._faults))
-        if not member.offers:
-            right = "means that this member will not be matched until they offer something; help them find what"
-            return Row(line, member, warnings=(Remark(line, "offers", "", right),))
-        return Row(line, member)
+        lacking = missing(member, self._vocabulary)
+        if Missing.CONSENT in lacking:  # then the rest is nobody's business, but that an offer was always asked for
+            lacking = tuple(each for each in lacking if each is Missing.OFFER)
+        warnings = tuple(Remark(line, field, "", right) for lack, field, right in _NEEDED if lack in lacking)
+        return Row(line, member, warnings=warnings)
 
     def _fault(self, field: str, value: str, right: str) -> None:
         self._faults.append(Remark(self._line, field, value, right))
@@ -317,6 +343,61 @@ class _RowReader:
             else:
                 self._fault(field, word, "is not a topic in the list" + _like(word, self._topic_words))
         return tuple(found)
+
+    def _names(self, field: str) -> tuple[str, ...]:
+        """Return names of schools or employers, in clear."""
+        names = tuple(dict.fromkeys(_parts(self._row.get(field, ""))))
+        if len(names) > MOST_TOPICS:
+            self._fault(field, self._row[field], f"holds {len(names)} names; at most {MOST_TOPICS} are taken")
+        for name in names:
+            if len(name) > LONGEST:
+                self._fault(field, name, f"has {len(name)} characters; at most {LONGEST} are taken")
+        return names
+
+    def _pastimes(self) -> tuple[PastimeId, ...]:
+        words = _parts(self._row.get("pastimes", ""))
+        if len(words) > MOST_TOPICS:
+            self._fault("pastimes", self._row["pastimes"], f"holds {len(words)} pastimes; at most {MOST_TOPICS} are taken")
+            return ()
+        found = {word: self._vocabulary.find_pastime(word) for word in words}
+        for word, pastime in found.items():
+            if pastime is None:
+                self._fault("pastimes", word, "is not a pastime in the list" + _like(word, self._pastime_words))
+        return tuple(dict.fromkeys(pastime for pastime in found.values() if pastime is not None))
+
+    def _wishes(self) -> tuple[Wish, ...]:
+        """Return the list for the half-year: `field: topic` or `field: topic: what they give`, with ';' between the lines."""
+        lines = _parts(self._row.get("wishes", ""))
+        if len(lines) > MOST_WISHES:
+            self._fault("wishes", self._row["wishes"], f"has {len(lines)} lines; at most {MOST_WISHES} are taken")
+            return ()
+        return tuple(wish for wish in map(self._wish, lines) if wish is not None)
+
+    def _wish(self, line: str) -> Wish | None:
+        parts = [part.strip() for part in line.split(":")]
+        if len(parts) not in (2, 3):
+            self._fault("wishes", line, "is no line of the list; write 'industry or occupation: topic: what you give'")
+            return None
+        field = self._vocabulary.find_industry(parts[0]) or self._vocabulary.find_occupation(parts[0])
+        if field is None and re.fullmatch(r"[0-9]{1,4}", parts[0]):
+            field = parts[0]
+        if field is None:
+            self._fault("wishes", parts[0], "is no industry or occupation in the list, nor the first digits of an ISCO-08 code")
+        topics = [self._vocabulary.find_topic(part) for part in parts[1:]]
+        for part, topic in zip(parts[1:], topics, strict=True):
+            if topic is None:
+                self._fault("wishes", part, "is not a topic in the list" + _like(part, self._topic_words))
+        if field is None or topics[0] is None:
+            return None
+        return Wish(field, topics[0], topics[1] if len(topics) > 1 else None)
+
+    def _mood(self) -> Mood:
+        value = self._row.get("mood", "")
+        try:
+            return Mood(value.casefold()) if value else Mood.INTRODUCE
+        except ValueError:
+            self._fault("mood", value, f"is not what a visitor can want; choose one of {', '.join(Mood)}")
+            return Mood.INTRODUCE
 
     def _tags(self) -> tuple[str, ...]:
         value = self._text("languages")

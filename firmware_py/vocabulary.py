@@ -1,18 +1,18 @@
-"""Reads the word lists of topics, occupations and industries from the package's data: tab-separated tables."""
+"""Reads the word lists of topics, occupations, industries and pastimes from the package's data: tab-separated tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.resources import files
 
-from kiosk.values import Language, TopicId
+from kiosk.values import Language, PastimeId, TopicId
 from kiosk.vocabulary import NO_LABELS, Labels, Topic, Vocabulary
 
 Row = Mapping[str, str]
 
 
 def load_vocabulary() -> Vocabulary:
-    """Return all topics, occupations and industries."""
+    """Return all topics, occupations, industries and pastimes, and which languages are understood by each other's speakers."""
     phrases = {row["id"]: _labels(row) for row in _rows("phrases")}
     occupations, industries = _rows("occupations"), _rows("industries")
     return Vocabulary(
@@ -30,6 +30,8 @@ def load_vocabulary() -> Vocabulary:
         industries={row["nace"]: _labels(row) for row in industries},
         weights={row["isco08"]: _tenths(row["weight"]) for row in occupations}
         | {row["nace"]: _tenths(row["weight"]) for row in industries},
+        pastimes={PastimeId(row["id"]): _labels(row) for row in _rows("pastimes")},
+        families={row["tag"]: row["family"] for row in _rows("languages") if row["family"]},
     )
 
 

@@ -48,6 +48,8 @@ class Badge(Struct, frozen=True):
     """HH:MM until when the introduction holds; empty when the time is not trusted."""
     languages: tuple[str, ...] = ()
     """Spoken languages by their own names."""
+    today: tuple[str, ...] = ()
+    """What is on in the café, the same for everybody; empty when the time is not trusted."""
     number: int = 0
     """The badge number of today; 0 prints none."""
     copy: bool = False
@@ -61,6 +63,10 @@ class SlipKind(StrEnum):
     """For a card that does not work here: what to do."""
     FOLLOW_UP = "follow_up"
     """At the check-out: whom you met, a thank-you, a line for a note of your own."""
+    SENT = "sent"
+    """Who was sent to a visitor, at their next tap."""
+    GROUP = "group"
+    """For each of those who sit down together: where, with whom, and how to begin."""
     FAULT = "fault"
     """For staff: what is wrong and what to do."""
 
@@ -103,6 +109,8 @@ class Field(StrEnum):
     START = "start"
     ZONE = "zone"
     UNTIL = "until"
+    TODAY = "today"
+    """What is on in the café."""
     LANGUAGES = "languages"
     NUMBER = "number"
     QR = "qr"
@@ -205,6 +213,9 @@ def _field(field: Field, badge: Badge, texts: Texts) -> Iterator[Block]:
         case Field.UNTIL:
             if badge.until:
                 yield Block(Role.SMALL, word("until", time=badge.until))
+        case Field.TODAY:
+            if badge.today:
+                yield from (Block(Role.LABEL, word("today")), *(Block(Role.TEXT, line) for line in badge.today))
         case Field.LANGUAGES:
             yield Block(Role.SMALL, " · ".join(badge.languages))
         case Field.NUMBER:

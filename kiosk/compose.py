@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from kiosk.badge import Badge, BadgeIntroduction, BadgeZone, Field
 from kiosk.contact import contact
 from kiosk.house import MINUTES_A_DAY, House
+from kiosk.matching.profiles import Missing, missing
 from kiosk.matching.reasons import person_number, reason_sentence, starter
+from kiosk.occasions import todays
 from kiosk.signals import Signal
-from kiosk.values import Introduction, Language, Member, Now, Visit
+from kiosk.values import Introduction, Language, Member, Mood, Now, Occasion, Visit
 
 TALK_TOPICS = 3
 """How many offered topics a badge names at most."""
@@ -24,8 +28,11 @@ def compose(
     now: Now,
     *,
     turn: int = 0,
+    on: Sequence[Occasion] = (),
 ) -> Badge:
     """Return the badge for `visit`; without an introduction it says why not and carries a general starter.
+
+    `on` is what is on in the café: everybody's badge says the same of it.
 
     `signal` is what the visitor was told: `NOT_YET`, `NO_MATCH`, or None when they want no introductions. `turn` counts the
     venue's introductions, so that lines take turns; without an introduction they do by badge number.
@@ -49,6 +56,7 @@ def compose(
         starter="" if introduction is not None else starter(texts, language, visit.number),
         until=_until(now) if introduction is not None else "",
         languages=_languages(house, visit) if member.consents.languages else (),
+        today=todays(house, language, on, now),
         number=visit.number,
     )
 
@@ -61,9 +69,23 @@ def _introduction(house: House, language: Language, found: Introduction, partner
     return BadgeIntroduction(
         partner=called,
         partner_zone="" if zone is None else zone.name,
-        reason=reason_sentence(found.reason, called, texts, house.vocabulary, language, turn),
+        reason=" ".join(
+            (
+                reason_sentence(found.reason, called, texts, house.vocabulary, language, turn),
+                *_icebreaker(house, language, found),
+            )
+        ),
         starter=starter(texts, language, turn, found.reason.kind),
     )
+
+
+def _icebreaker(house: House, language: Language, found: Introduction) -> Iterator[str]:
+    """Yield what both agreed to have said that is no reason but helps to begin: a pastime, else that they were at one place."""
+    pastime = None if found.reason.pastime is None else house.vocabulary.pastimes.get(found.reason.pastime)
+    if pastime is not None:
+        yield house.texts.say(language, "icebreaker.pastime", pastime=pastime[language])
+    elif found.reason.history:
+        yield house.texts.say(language, "icebreaker.history")
 
 
 def _qr(house: House, visit: Visit, headline: str, talk: tuple[str, ...], now: Now) -> str:
@@ -89,11 +111,20 @@ def has_offer(house: House, member: Member) -> bool:
 
 
 def _notice(house: House, visit: Visit, signal: Signal | None) -> str:
-    """Say why there is no introduction; nothing to somebody who wants none."""
+    """Say why there is no introduction; nothing to somebody who wants none at all."""
+    if visit.mood is Mood.COFFEE:
+        return house.texts.say(visit.member.language, "notice.coffee")
+    if not visit.member.consents.introductions:
+        return ""
+    if visit.mood is Mood.GROUP:
+        return house.texts.say(visit.member.language, "notice.group")
     if signal is None:
         return ""
-    key = signal.value if has_offer(house, visit.member) else "no_offer"
-    return house.texts.say(visit.member.language, f"notice.{key}")
+    lacking = missing(visit.member, house.vocabulary)
+    if Missing.OFFER in lacking:
+        return house.texts.say(visit.member.language, "notice.no_offer")
+    said = house.texts.say(visit.member.language, f"notice.{signal.value}")
+    return f"{said} {house.texts.say(visit.member.language, 'notice.no_seek')}" if Missing.SEEK in lacking else said
 
 
 def _zone(house: House, visit: Visit) -> BadgeZone:

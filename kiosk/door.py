@@ -22,14 +22,21 @@ from kiosk.effects import (
     Ending,
     Enrolment,
     FindMatch,
+    FormGroup,
     LightZone,
     NoteMet,
     Notice,
     OpenVisit,
+    OweMatch,
     SetJob,
+    SetMood,
+    SetRuling,
+    SettleGroup,
     SettleMatch,
     TellStaff,
+    UndoMatch,
 )
+from kiosk.elsewhere import Elsewhere
 from kiosk.events import (
     CardTapped,
     CardTorn,
@@ -37,6 +44,8 @@ from kiosk.events import (
     EnrolmentAsked,
     EnrolmentDropped,
     Event,
+    GroupAsked,
+    GroupFormed,
     JobBroken,
     JobJudged,
     JobPrinted,
@@ -46,21 +55,46 @@ from kiosk.events import (
     JobUnprintable,
     MatchAnswered,
     MatchFailed,
+    MatchSwapped,
     MemberCheckedIn,
     MemberLeft,
     MemberRemoved,
+    MoodChosen,
     NoticesAsked,
+    PairRuled,
     PhoneTapped,
+    PresenceHeard,
     PrinterChanged,
+    ScheduleRead,
     Started,
     TimePassed,
 )
 from kiosk.house import House
 from kiosk.jobs import Job, JobState
+from kiosk.matching.groups import LEAST
 from kiosk.matching.zones import choose_zone
 from kiosk.signals import Signal
 from kiosk.spool import Spool
-from kiosk.values import CardId, Introduction, JobId, Member, MemberId, Met, Now, TopicId, Visit, VisitId, ZoneId
+from kiosk.values import (
+    CardId,
+    Cause,
+    Gathering,
+    Introduction,
+    JobId,
+    Member,
+    MemberId,
+    Met,
+    Mood,
+    Now,
+    Pair,
+    Ruling,
+    TopicId,
+    Visit,
+    VisitId,
+    Way,
+    ZoneId,
+    pair_of,
+)
 
 Step = tuple["DoorState", tuple[Effect, ...]]
 Then = Callable[["DoorState"], Step]
@@ -79,10 +113,15 @@ class Recent(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """A match that is waited for: where the visitor stands, and until when."""
+    """A match that is waited for: where the visitor stands, until when, and whether a badge is due even without one.
+
+    Nobody but `only` will do, where the host said so.
+    """
 
     reader: str | None
     by_ms: int
+    badge: bool = True
+    only: MemberId | None = None
 
 
 class Enrolling(Struct, frozen=True):
@@ -103,6 +142,8 @@ class DoorState(Struct, frozen=True):
     boot_id: str = ""
     visits: Mapping[VisitId, Visit] = {}
     here: Mapping[MemberId, VisitId] = {}
+    elsewhere: Elsewhere = Elsewhere()
+    """Who came in by another door of the café."""
     asked: Mapping[VisitId, Asked] = {}
     spool: Spool = Spool()
     recent: Mapping[str, Recent] = {}
@@ -114,17 +155,31 @@ class DoorState(Struct, frozen=True):
     starts: int = 0
     introductions: int = 0
     storage_failed: bool = False
+    rulings: Mapping[Pair, Ruling] = {}
+    """What the host decided about two people, of whom one is here."""
+    group_of: tuple[VisitId, ...] = ()
+    """Who waited for a group when matching was asked for one last."""
+    schedule: ScheduleRead = ScheduleRead()
+    """What is on in the café, as it was read last."""
 
     def visit_of(self, member: MemberId) -> Visit | None:
         """Return the member's open visit."""
         visit = self.here.get(member)
         return None if visit is None else self.visits[visit]
 
-    def occupancy(self) -> dict[ZoneId, int]:
-        """Return how many people are in each zone, as far as known."""
+    def visit(self, visit: VisitId) -> Visit | None:
+        """Return an open visit, by whichever door it began."""
+        return self.visits.get(visit) or self.elsewhere.visits.get(visit)
+
+    def partners(self) -> Mapping[VisitId, Visit]:
+        """Return everybody among whom this door may choose."""
+        return {**self.elsewhere.partners(self.here), **self.visits} if self.elsewhere.visits else self.visits
+
+    def occupancy(self, but: VisitId | None = None) -> dict[ZoneId, int]:
+        """Return how many people are in each zone, as far as known, one visitor left out."""
         count: dict[ZoneId, int] = {}
-        for visit in self.visits.values():
-            if visit.zone is not None and visit.confirmed:
+        for visit in (*self.visits.values(), *self.elsewhere.visits.values()):
+            if visit.zone is not None and visit.confirmed and visit.id != but:
                 count[visit.zone] = count.get(visit.zone, 0) + 1
         return count
 
@@ -160,11 +215,11 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
             return replace(state, storage_failed=True), answer
         case MemberCheckedIn():
             visit = state.visit_of(event.member.id)
-            if visit is not None and visit.confirmed:
+            if (visit is not None and visit.confirmed) or state.elsewhere.visit_of(event.member.id) is not None:
                 return state, ()
             return _check_in(state, event.member, None, event.rate, now)
         case MemberLeft():
-            visit = state.visit_of(event.member)
+            visit = state.visit_of(event.member) or state.elsewhere.visit_of(event.member)
             return (state, ()) if visit is None else _close(state, visit, Ending.STAFF)
         case MemberRemoved():
             return _removed(state, event.member)
@@ -176,6 +231,20 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
             if state.enrolling is None or state.enrolling.ticket != event.ticket:
                 return state, ()
             return replace(state, enrolling=None), ()
+        case MoodChosen():
+            return _mood_chosen(state, event, now)
+        case PairRuled():
+            return _ruled(state, event, now)
+        case MatchSwapped():
+            return _swapped(state, event, now)
+        case GroupAsked():
+            return _gather(state, now)
+        case GroupFormed():
+            return _group_formed(state, event, now)
+        case ScheduleRead():
+            return replace(state, schedule=event), ()
+        case PresenceHeard():
+            return _presence_heard(state, event)
         case MatchAnswered():
             return _match_answered(state, event, now)
         case MatchFailed():
@@ -237,6 +306,7 @@ def _start(state: DoorState, event: Started, now: Now) -> Step:
         starts=event.starts,
         introductions=event.introductions,
         storage_failed=False,
+        rulings=dict(event.rulings),
     )
     state, more = _confirm_presence(state, now)
     effects += more
@@ -244,7 +314,7 @@ def _start(state: DoorState, event: Started, now: Now) -> Step:
     for owed in event.owed:
         visit = state.visits.get(owed)
         if visit is not None and visit.opened.boot_id == now.boot_id and _age(visit, now) < rules.badge_fresh_ms:
-            asked[owed] = Asked(None, now.boot_ms + rules.match_deadline_ms)
+            asked[owed] = Asked(None, now.boot_ms + rules.match_deadline_ms, badge=visit.zone is None)
         elif visit is not None:
             effects += (SettleMatch(owed, None, visit.zone, visit.member.id),)
     return replace(state, asked=asked), effects
@@ -296,7 +366,10 @@ def _time_passed(state: DoorState, now: Now) -> Step:
         else:
             continue
         effects += more
-    return state, effects
+    state = replace(state, elsewhere=state.elsewhere.expire(state.house, now))
+    waiting = _waiting_for_group(state, now)
+    # Asked about once: as long as the same people wait, the answer is the same.
+    return (state, effects) if waiting == state.group_of else _chain(state, effects, lambda s: _gather(s, now))
 
 
 def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
@@ -316,9 +389,15 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
         return _turned_away(state, event.reader, Notice.UNKNOWN_CARD, Signal.UNKNOWN_CARD, now)
     visit = state.visit_of(event.member.id)
     if visit is None or not visit.confirmed:
+        visit = state.elsewhere.visit_of(event.member.id)
+    if visit is None:
         return _check_in(state, event.member, event.reader, event.rate, now)
-    # A card left lying while the terminal started is nobody who means to go.
+    # A card left lying while the terminal started is nobody who means to go, or hears anything.
+    if _untold(visit) and not event.lying:
+        return _tell_who_comes(state, event.reader, visit, now)
     if event.lying or _age(visit, now) < rules.checkout_after_ms:
+        if not event.lying and _waits(state, visit):
+            return _ask_again(state, visit, event.reader, now)
         answer = _answer(state, event.reader, Signal.ALREADY_HERE, visit)
         return state, (answer, *_light(state, visit.zone))
     state, effects = _close(state, visit, Ending.TAPPED)
@@ -350,13 +429,14 @@ def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, n
     ended: tuple[Effect, ...] = ()
     if before is not None:
         state, ended = _close(state, before, Ending.UNCONFIRMED)
-    serial, number = state.serial + 1, state.number % LAST_NUMBER + 1
+    serial, number = state.serial + 1, state.elsewhere.number_after(state.number, LAST_NUMBER)
     visit = Visit(
         id=VisitId(f"{state.house.prefix}-{serial}"),
         number=number,
         member=member,
         opened=now,
         lifetime_rate=rate,
+        mood=member.mood,
     )
     state = _with_visit(replace(state, serial=serial, number=number), visit)
     if not state.house.prints:
@@ -365,10 +445,196 @@ def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, n
         signal = Signal.WELCOME if state.spool.cause is None else Signal.WELCOME_NO_BADGE
         welcome = _answer(state, reader, signal, visit)
     effects = (*ended, OpenVisit(visit), welcome)
-    if not member.consents.introductions:
-        return _chain(state, effects, lambda s: _settle(s, visit.id, None, None, None, now))
-    asked = Asked(reader, now.boot_ms + state.house.rules.match_deadline_ms)
-    return replace(state, asked={**state.asked, visit.id: asked}), effects
+    state = _asked(state, visit, reader, now)
+    if member.consents.introductions and visit.mood is Mood.INTRODUCE:
+        return state, effects
+    return _chain(state, effects, lambda s: _settle(s, visit.id, None, None, _without_asking(visit), now))
+
+
+def _without_asking(visit: Visit) -> Signal | None:
+    """Return what somebody is told about whom nobody is asked: to wait for a group, or nothing."""
+    return Signal.NOT_YET if visit.mood is Mood.GROUP and visit.member.consents.introductions else None
+
+
+def _asked(
+    state: DoorState, visit: Visit, reader: str | None, now: Now, *, badge: bool = True, only: MemberId | None = None
+) -> DoorState:
+    asked = Asked(reader, now.boot_ms + state.house.rules.match_deadline_ms, badge, only)
+    return replace(state, asked={**state.asked, visit.id: asked})
+
+
+def _waits(state: DoorState, visit: Visit) -> bool:
+    """Tell whether somebody is first in line: they want an introduction, and met nobody yet."""
+    willing = visit.member.consents.introductions and visit.mood is Mood.INTRODUCE
+    is_own = visit.id in state.visits and visit.id not in state.asked
+    return willing and is_own and not visit.met and has_offer(state.house, visit.member)
+
+
+def _ask_again(
+    state: DoorState, visit: Visit, reader: str | None, now: Now, *, badge: bool = False, only: MemberId | None = None
+) -> Step:
+    """Ask once more whom somebody should meet; whoever wants to know talks to nobody any more."""
+    visit = replace(visit, talks_until_ms=None)
+    state = _asked(_with_visit(state, visit), visit, reader, now, badge=badge, only=only)
+    return state, (OweMatch(visit.id), _answer(state, reader, Signal.ALREADY_HERE, visit, words="answer.again"))
+
+
+def _tell_who_comes(state: DoorState, reader: str, visit: Visit, now: Now) -> Step:
+    """Tell somebody who was sent to them, once, on paper too; nobody goes by the tap that tells them."""
+    came = _untold(visit)
+    visit = replace(visit, untold=0)
+    state = _with_visit(state, visit)
+    words = slips.who_comes(state.house, visit, came)
+    if _age(visit, now) >= state.house.rules.checkout_after_ms:
+        words = f"{words} {state.house.texts.say(visit.member.language, 'answer.stay')}"
+    answer = _answer(state, reader, Signal.ALREADY_HERE, visit, words="answer.sent", who=words)
+    effects = (NoteMet(visit.id, visit.met), answer, *_light(state, visit.zone))
+    if state.spool.cause is None and _prints(state, SlipKind.SENT):
+        return _chain(state, effects, lambda s: _order(s, slips.sent(s.house, visit, came, now), visit, now))
+    return state, effects
+
+
+def _untold(visit: Visit) -> tuple[Met, ...]:
+    """Return who was sent to a visitor who was not told of it yet."""
+    came = tuple(met for met in visit.met if met.way is Way.SENT)
+    return came[max(0, len(came) - visit.untold) :]
+
+
+def _without(visit: Visit, *gone: Met) -> Visit:
+    """Return a visit in which they did not meet these."""
+    untold = sum(met not in gone for met in _untold(visit))
+    return replace(visit, met=tuple(met for met in visit.met if met not in gone), untold=untold)
+
+
+def _mood_chosen(state: DoorState, event: MoodChosen, now: Now) -> Step:
+    """Note what a visitor wants; whoever wants an introduction is asked about anew, whoever does not any more is let be."""
+    before = state.visit_of(event.member)
+    if before is None:
+        return state, ()
+    visit = before
+    effects: tuple[Effect, ...] = ()
+    if visit.mood is not event.mood:
+        visit = replace(visit, mood=event.mood)
+        state, effects = _with_visit(state, visit), (SetMood(visit.id, event.mood),)
+    is_asked = visit.id in state.asked
+    if event.mood is Mood.INTRODUCE and visit.member.consents.introductions and not is_asked:
+        return _chain(state, effects, lambda s: _ask_again(s, visit, event.reader, now))
+    if event.mood is not Mood.INTRODUCE and is_asked:
+        state, effects = _chain(state, effects, lambda s: _settle(s, visit.id, None, None, None, now))
+        visit = state.visits[visit.id]
+    return state, (*effects, _answer(state, event.reader, Signal.ALREADY_HERE, visit, words=f"answer.mood_{event.mood}"))
+
+
+def _ruled(state: DoorState, event: PairRuled, now: Now) -> Step:
+    """Note what the host decided about two people; two who are here and are to meet are introduced now."""
+    pair = pair_of(event.one, event.other)
+    one, other = state.visit_of(event.one), state.visit_of(event.other)
+    if one is other or state.rulings.get(pair) is event.ruling:
+        return state, ()
+    state, effects = _rule(state, pair, event.ruling)
+    if event.ruling is not Ruling.PIN or one is None or other is None or one.id in state.asked:
+        return state, effects
+    return _chain(state, effects, lambda s: _ask_again(s, one, None, now, only=other.member.id))
+
+
+def _rule(state: DoorState, pair: Pair, ruling: Ruling | None) -> Step:
+    """Note a ruling, or that there is none any more; nothing to store where there was none."""
+    left = {key: value for key, value in state.rulings.items() if key != pair}
+    if ruling is None and len(left) == len(state.rulings):
+        return state, ()
+    return replace(state, rulings=left if ruling is None else {**left, pair: ruling}), (SetRuling(pair, ruling),)
+
+
+def _swapped(state: DoorState, event: MatchSwapped, now: Now) -> Step:
+    """Undo the visitor's last introduction as far as it can be, keep the two apart, and ask for another one."""
+    visit = state.visit_of(event.member)
+    last = None if visit is None else last_own(visit)
+    if visit is None or last is None or visit.id in state.asked:
+        return state, ()
+    visit = _without(replace(visit, introduced=visit.introduced - 1), last)
+    state = _with_visit(state, visit)
+    noted: tuple[Effect, ...] = (NoteMet(visit.id, visit.met, visit.untold),)
+    other, partner = state.visit_of(last.member), VisitId("")
+    theirs = () if other is None else tuple(met for met in other.met if met.way is Way.SENT and met.member == event.member)
+    if other is not None and theirs:
+        other = _without(replace(other, approached=other.approached - 1, talks_until_ms=None), theirs[-1])
+        state, partner = _with_visit(state, other), other.id
+        noted += (NoteMet(partner, other.met, other.untold),)
+    effects = (UndoMatch(visit.id, partner, event.member, last.member), *noted)
+    state, effects = _chain(state, effects, lambda s: _rule(s, pair_of(event.member, last.member), Ruling.VETO))
+    return _chain(state, effects, lambda s: _ask_again(s, visit, None, now, badge=True))
+
+
+def last_own(visit: Visit) -> Met | None:
+    """Return whom the visitor was sent to last."""
+    return next((met for met in reversed(visit.met) if met.way is Way.OWN), None)
+
+
+def _waiting_for_group(state: DoorState, now: Now) -> tuple[VisitId, ...]:
+    """Return who waits for a group, by the order in which they came."""
+    return tuple(visit.id for visit in state.visits.values() if _may_sit_down(visit, now))
+
+
+def _may_sit_down(visit: Visit, now: Now) -> bool:
+    willing = visit.mood is Mood.GROUP and visit.member.consents.introductions and visit.confirmed
+    return willing and (visit.talks_until_ms is None or visit.talks_until_ms <= now.boot_ms)
+
+
+def _gather(state: DoorState, now: Now) -> Step:
+    """Ask who of those that wait for a group sit down together, where there are enough."""
+    waiting = _waiting_for_group(state, now)
+    state = replace(state, group_of=waiting)
+    return state, (FormGroup(waiting),) if len(waiting) >= LEAST else ()
+
+
+def _group_formed(state: DoorState, event: GroupFormed, now: Now) -> Step:
+    """Have people sit down together."""
+    effects: tuple[Effect, ...] = ()
+    for formed in event.gatherings:
+        state, more = _sit_down(state, formed, now)
+        effects += more
+    return state, effects
+
+
+def _sit_down(state: DoorState, formed: Gathering, now: Now) -> Step:
+    """Give each of a group zone and slip, unless one of them has left or wants something else by now: then others are asked."""
+    visits = {visit: state.visits.get(visit) for visit in formed.visits}
+    here = {key: visit for key, visit in visits.items() if visit is not None and _may_sit_down(visit, now)}
+    if len(here) < len(visits) or state.house.zone(formed.zone) is None:
+        return replace(state, group_of=()), ()
+    talks_until_ms = now.boot_ms + state.house.rules.talk_ms * len(formed.rounds)
+    met = _who_talks(formed)
+    pairs = tuple(
+        (one, here[one].member.id, here[other].member.id) for one, others in met.items() for other in others if one < other
+    )
+    effects: tuple[Effect, ...] = (SettleGroup(tuple(here), formed.zone, talks_until_ms, pairs),)
+    for visit in here.values():
+        others = tuple(_met(here[other], way=Way.GROUP) for other in met[visit.id])
+        seated = replace(
+            visit,
+            zone=formed.zone,
+            introduced=visit.introduced + 1,
+            talks_until_ms=talks_until_ms,
+            met=(*visit.met, *(other for other in others if other.member not in {each.member for each in visit.met})),
+        )
+        state = _with_visit(state, seated)
+        effects += (NoteMet(seated.id, seated.met, seated.untold),)
+    effects += _light(state, formed.zone)
+    if _prints(state, SlipKind.GROUP):
+        for visit_id, before in here.items():
+            slip = slips.group(state.house, before, formed, here, now, turn=state.introductions)
+            state, more = _order(state, slip, state.visits[visit_id], now)
+            effects += more
+    return state, effects
+
+
+def _who_talks(formed: Gathering) -> dict[VisitId, tuple[VisitId, ...]]:
+    """Return with whom each of a group talks in some round."""
+    parts = [part for parts in formed.rounds for part in parts]
+    return {
+        one: tuple(dict.fromkeys(other for part in parts if one in part for other in part if other != one))
+        for one in formed.visits
+    }
 
 
 def _match_answered(state: DoorState, event: MatchAnswered, now: Now) -> Step:
@@ -376,8 +642,11 @@ def _match_answered(state: DoorState, event: MatchAnswered, now: Now) -> Step:
     if event.visit not in state.asked:
         return state, ()
     found = event.introduction
-    if found is not None and found.partner not in state.visits:
+    if found is not None and not _may_meet(state, found):
         return state, (FindMatch(event.visit),)
+    only = state.asked[event.visit].only
+    if found is not None and only not in (None, _partner(state, found).member.id):
+        found = None
     if found is not None:
         signal = Signal.INTRODUCED
     else:
@@ -386,68 +655,127 @@ def _match_answered(state: DoorState, event: MatchAnswered, now: Now) -> Step:
     return _settle(state, event.visit, found, event.zone, signal, now)
 
 
+def _may_meet(state: DoorState, found: Introduction) -> bool:
+    """Tell whether an answer still holds: the partner may have left, or want to be let be, or the host knows better."""
+    visit, partner = state.visits[found.visit], state.visit(found.partner)
+    if partner is None or partner.mood is Mood.COFFEE:
+        return False
+    return state.rulings.get(pair_of(visit.member.id, partner.member.id)) is not Ruling.VETO
+
+
+def _partner(state: DoorState, found: Introduction) -> Visit:
+    return state.visits.get(found.partner) or state.elsewhere.visits[found.partner]
+
+
 def _settle(
     state: DoorState, visit_id: VisitId, found: Introduction | None, zone: ZoneId | None, signal: Signal | None, now: Now
 ) -> Step:
     """End the question for a visit: count the introduction, order the badge, light the zone, tell the visitor."""
-    asked = state.asked.get(visit_id)
+    asked = state.asked[visit_id]
     visit, partner = state.visits[visit_id], None
+    if found is None and visit.zone is not None:
+        zone = visit.zone  # they sit somewhere already
     if state.house.zone(zone) is None:
         zone = choose_zone(state.house.zones, state.occupancy(), quiet=visit.member.quiet)
-    visit = replace(visit, zone=zone)
+    talks_until_ms = None if found is None else now.boot_ms + state.house.rules.talk_ms
+    visit = replace(visit, zone=zone, talks_until_ms=talks_until_ms)
     turn = state.introductions
     noted: tuple[Effect, ...] = ()
     if found is not None:
-        partner = state.visits[found.partner]
+        partner = _partner(state, found)
         reason, needs = found.reason, visit.member.consents.need
         visit = replace(visit, introduced=visit.introduced + 1, met=(*visit.met, _met(partner, reason.ask, reason.give)))
         # What the visitor seeks is said to the partner with the visitor's consent only.
-        met = _met(visit, reason.give, reason.ask if needs else None)
-        other = replace(partner, approached=partner.approached + 1, met=(*partner.met, met))
+        met = _met(visit, reason.give, reason.ask if needs else None, way=Way.SENT)
+        other = replace(
+            partner,
+            approached=partner.approached + 1,
+            met=(*partner.met, met),
+            untold=partner.untold + 1,
+            talks_until_ms=talks_until_ms,
+        )
         state = _with_visit(replace(state, introductions=turn + 1), other)
-        noted = (NoteMet(visit.id, visit.met), NoteMet(other.id, other.met))
+        noted = (NoteMet(visit.id, visit.met, visit.untold), NoteMet(other.id, other.met, other.untold))
+        state, ruled = _rule(state, pair_of(visit.member.id, partner.member.id), None)
+        noted += ruled
     state = _with_visit(state, visit)
     state = replace(state, asked={key: value for key, value in state.asked.items() if key != visit_id})
-    settled = SettleMatch(visit_id, found, zone, visit.member.id, None if partner is None else partner.member.id)
+    partner_id = None if partner is None else partner.member.id
+    settled = SettleMatch(visit_id, found, zone, visit.member.id, partner_id, talks_until_ms)
     effects: tuple[Effect, ...] = (settled, *noted)
-    if state.house.prints:
+    if state.house.prints and (found is not None or asked.badge):
+        state, more = _spooled(state, *spooling.expire_visit(state.spool, visit_id, Cause.REPLACED))
+        effects += more
         state, job_id, process_id = _new_job_id(state)
-        badge = compose(state.house, visit, found, partner, signal, now, turn=turn)
+        badge = compose(state.house, visit, found, partner, signal, now, turn=turn, on=state.schedule.occasions)
         job = Job(job_id, visit_id, visit.member.id, badge, now, process_id)
         state, more = _spooled(state, *spooling.queue(state.spool, job))
         effects += more
     effects += _light(state, zone)
     if signal is not None:
-        effects += (_answer(state, None if asked is None else asked.reader, signal, visit),)
+        words = "answer.group" if visit.mood is Mood.GROUP and found is None else None
+        effects += (_answer(state, asked.reader, signal, visit, words=words),)
+    return state, effects
+
+
+def _presence_heard(state: DoorState, event: PresenceHeard) -> Step:
+    """Note who is at other doors; a visit of this door may have ended there, or somebody may have been sent to its visitor."""
+    before = Elsewhere() if event.whole else state.elsewhere
+    others = [visit for visit in event.open if visit.id not in state.visits]
+    state = replace(state, elsewhere=before.without(event.closed).having(*others))
+    for told in event.open:
+        own = state.visits.get(told.id)
+        if own is not None and own.approached < told.approached:
+            state = _with_visit(state, replace(own, approached=told.approached))
+    effects: tuple[Effect, ...] = ()
+    for closed in event.closed:
+        if closed in state.visits:
+            state, more = _close(state, state.visits[closed], Ending.TAPPED)
+            effects += more
     return state, effects
 
 
 def _close(state: DoorState, visit: Visit, why: Ending) -> Step:
     state = replace(
         state,
+        elsewhere=state.elsewhere.without((visit.id,)),
         visits={key: value for key, value in state.visits.items() if key != visit.id},
         here={key: value for key, value in state.here.items() if value != visit.id},
         asked={key: value for key, value in state.asked.items() if key != visit.id},
     )
     state, effects = _spooled(state, *spooling.expire_visit(state.spool, visit.id))
-    return state, (CloseVisit(visit.id, why), *effects)
+    return _chain(state, (CloseVisit(visit.id, why), *effects), lambda s: _forget_rulings(s, visit.member.id))
 
 
-def _met(someone: Visit, *topics: TopicId | None) -> Met:
+def _forget_rulings(state: DoorState, member: MemberId) -> Step:
+    """Forget what the host decided about somebody: it holds as long as both stay."""
+    effects: tuple[Effect, ...] = ()
+    for pair in state.rulings:
+        if member in pair:
+            state, more = _rule(state, pair, None)
+            effects += more
+    return state, effects
+
+
+def _met(someone: Visit, *topics: TopicId | None, way: Way = Way.OWN) -> Met:
     """Return how a follow-up slip may speak of somebody: their name with their consent only."""
     named = someone.member.consents.name
     name = someone.member.called if named else ""
-    return Met(someone.member.id, someone.number, name, tuple(topic for topic in topics if topic is not None))
+    return Met(someone.member.id, someone.number, name, tuple(topic for topic in topics if topic is not None), way)
 
 
 def _removed(state: DoorState, member: MemberId) -> Step:
     """Forget whom others have met, and what still waits for them at the printer."""
+    gone = [visit.id for visit in state.elsewhere.visits.values() if visit.member.id == member]
+    state = replace(state, elsewhere=state.elsewhere.without(gone))
     effects: tuple[Effect, ...] = ()
     for visit in state.visits.values():
-        met = tuple(each for each in visit.met if each.member != member)
-        if met != visit.met:
-            state = _with_visit(state, replace(visit, met=met))
-            effects += (NoteMet(visit.id, met),)
+        met = tuple(each for each in visit.met if each.member == member)
+        if met:
+            left = _without(visit, *met)
+            state = _with_visit(state, left)
+            effects += (NoteMet(left.id, left.met, left.untold),)
+    state, effects = _chain(state, effects, lambda s: _forget_rulings(s, member))
     return _chain(state, effects, lambda s: _spooled(s, *spooling.forget_member(s.spool, member)))
 
 
@@ -543,6 +871,8 @@ def _new_job_id(state: DoorState) -> tuple[DoorState, JobId, int]:
 
 
 def _with_visit(state: DoorState, visit: Visit) -> DoorState:
+    if visit.id in state.elsewhere.visits:
+        return replace(state, elsewhere=state.elsewhere.having(visit))
     here = state.here
     if here.get(visit.member.id) != visit.id:
         here = {**here, visit.member.id: visit.id}
@@ -562,11 +892,11 @@ def _light(state: DoorState, zone: ZoneId | None) -> tuple[Effect, ...]:
 
 
 def _answer(
-    state: DoorState, reader: str | None, signal: Signal, visit: Visit | None = None, words: str | None = None
+    state: DoorState, reader: str | None, signal: Signal, visit: Visit | None = None, words: str | None = None, **parts: str
 ) -> Answer:
     """Say it in the visitor's language, in the café's to a stranger; the name only if that was agreed to.
 
-    `words` is the sentence's key where it is not the signal's own.
+    `words` is the sentence's key where it is not the signal's own, `parts` what else that sentence says.
     """
     house, texts = state.house, state.house.texts
     language = house.language if visit is None else visit.member.language
@@ -584,7 +914,7 @@ def _answer(
             colour=texts.say(language, f"colour.{zone.colour}"),
         )
     )
-    sentence = texts.say(language, words or f"answer.{signal}", where=where).rstrip()
+    sentence = texts.say(language, words or f"answer.{signal}", where=where, **parts).rstrip()
     return Answer(reader, signal, language, " ".join(part for part in (greeting, sentence) if part))
 
 

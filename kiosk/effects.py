@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from kiosk.jobs import Job, JobState
 from kiosk.signals import Signal
-from kiosk.values import CardId, Cause, Introduction, JobId, Language, MemberId, Met, Visit, VisitId, ZoneId
+from kiosk.values import CardId, Cause, Introduction, JobId, Language, MemberId, Met, Mood, Pair, Ruling, Visit, VisitId, ZoneId
 
 
 class OpenVisit(Struct, frozen=True):
@@ -44,20 +44,66 @@ class ConfirmVisit(Struct, frozen=True):
 
 
 class SettleMatch(Struct, frozen=True):
-    """Store that a match is no longer owed: what was answered, and the visitor's zone."""
+    """Store that a match is no longer owed: what was answered, and the visitor's zone.
+
+    With an introduction, both are taken to be in conversation until `talks_until_ms` of this boot.
+    """
 
     visit: VisitId
     introduction: Introduction | None
     zone: ZoneId | None
     member: MemberId
     partner: MemberId | None = None
+    talks_until_ms: int | None = None
+
+
+class OweMatch(Struct, frozen=True):
+    """Store that a match is owed to a visit once more; its visitor is in no conversation."""
+
+    visit: VisitId
+
+
+class UndoMatch(Struct, frozen=True):
+    """Store that an introduction did not come about: it counts for nobody, and neither of the two is in conversation."""
+
+    visit: VisitId
+    partner: VisitId
+    member: MemberId
+    other: MemberId
+
+
+class SettleGroup(Struct, frozen=True):
+    """Store who sits down together, where, and until when (of this boot); `met` says in whose visit who thereby met whom."""
+
+    visits: tuple[VisitId, ...]
+    zone: ZoneId
+    talks_until_ms: int
+    met: tuple[tuple[VisitId, MemberId, MemberId], ...]
 
 
 class NoteMet(Struct, frozen=True):
-    """Store whom a visitor has met in this visit, all of them; they are forgotten with the check-out."""
+    """Store whom a visitor has met in this visit, all of them, and how many of those who were sent they were not told of.
+
+    They are forgotten with the check-out.
+    """
 
     visit: VisitId
     met: tuple[Met, ...]
+    untold: int = 0
+
+
+class SetMood(Struct, frozen=True):
+    """Store what a visitor wants of this visit."""
+
+    visit: VisitId
+    mood: Mood
+
+
+class SetRuling(Struct, frozen=True):
+    """Store what the host decided about two people; None takes it back."""
+
+    pair: Pair
+    ruling: Ruling | None
 
 
 class QueueBadge(Struct, frozen=True):
@@ -93,6 +139,10 @@ class Notice(StrEnum):
     """The ledger was lost and came back without its end; the detail says up to when and how much is missing."""
     LEDGER_EMPTY = "ledger_empty"
     """Staff began a new ledger in place of a lost one."""
+    SERVICE_REFUSED = "service_refused"
+    """The shared matching service does not take this terminal for what it is; the detail says why."""
+    ROSTER_WIPED = "roster_wiped"
+    """The shared matching service was out of reach for so long that its members were forgotten."""
 
 
 class TellStaff(Struct, frozen=True):
@@ -111,7 +161,22 @@ class BindCard(Struct, frozen=True):
     member: MemberId
 
 
-Durable = OpenVisit | CloseVisit | ConfirmVisit | SettleMatch | NoteMet | QueueBadge | SetJob | TellStaff | BindCard
+Durable = (
+    OpenVisit
+    | CloseVisit
+    | ConfirmVisit
+    | SettleMatch
+    | OweMatch
+    | UndoMatch
+    | SettleGroup
+    | NoteMet
+    | SetMood
+    | SetRuling
+    | QueueBadge
+    | SetJob
+    | TellStaff
+    | BindCard
+)
 """What must survive a power cut: stored in one transaction with the event."""
 
 
@@ -135,6 +200,12 @@ class FindMatch(Struct, frozen=True):
     """Ask whom this visitor should meet."""
 
     visit: VisitId
+
+
+class FormGroup(Struct, frozen=True):
+    """Ask which of these visitors, who wait for a group, sit down together."""
+
+    visits: tuple[VisitId, ...]
 
 
 class CheckPrinter(Struct, frozen=True):
@@ -175,8 +246,23 @@ class EndEnrolment(Struct, frozen=True):
     outcome: Enrolment
 
 
-Transient = Answer | LightZone | FindMatch | CheckPrinter | SendJob | AwaitJob | EndEnrolment
+Transient = Answer | LightZone | FindMatch | FormGroup | CheckPrinter | SendJob | AwaitJob | EndEnrolment
 """What is done after the commit, and needs no memory of its own."""
 
 Effect = Durable | Transient
-DURABLE = (OpenVisit, CloseVisit, ConfirmVisit, SettleMatch, NoteMet, QueueBadge, SetJob, TellStaff, BindCard)
+DURABLE = (
+    OpenVisit,
+    CloseVisit,
+    ConfirmVisit,
+    SettleMatch,
+    OweMatch,
+    UndoMatch,
+    SettleGroup,
+    NoteMet,
+    SetMood,
+    SetRuling,
+    QueueBadge,
+    SetJob,
+    TellStaff,
+    BindCard,
+)

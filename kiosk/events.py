@@ -9,7 +9,22 @@ from msgspec import Struct
 
 from kiosk.effects import TellStaff
 from kiosk.jobs import Job
-from kiosk.values import CardId, Cause, Introduction, JobId, Member, MemberId, Visit, VisitId, ZoneId
+from kiosk.values import (
+    CardId,
+    Cause,
+    Gathering,
+    Introduction,
+    JobId,
+    Member,
+    MemberId,
+    Mood,
+    Occasion,
+    Pair,
+    Ruling,
+    Visit,
+    VisitId,
+    ZoneId,
+)
 
 Fact = dict[str, str | int | bool | None]
 """What the ledger writes down of an event: ids and numbers, never a profile."""
@@ -27,7 +42,8 @@ class Started(Happening, frozen=True):
     """The terminal started with what its ledger holds: open visits, jobs that had not ended, the counters.
 
     `owed` lists the visits whose match was not answered yet. `serial` is the last number given to a visit or job, `number` the
-    last badge number, `starts` how often this ledger was opened, `introductions` how many were ever made.
+    last badge number, `starts` how often this ledger was opened, `introductions` how many were ever made. `rulings` are the
+    host's.
     """
 
     visits: tuple[Visit, ...] = ()
@@ -37,6 +53,7 @@ class Started(Happening, frozen=True):
     number: int = 0
     starts: int = 1
     introductions: int = 0
+    rulings: tuple[tuple[Pair, Ruling], ...] = ()
 
     def fact(self) -> Fact:
         """Return how much was found."""
@@ -134,6 +151,77 @@ class EnrolmentDropped(Happening, frozen=True):
     """Nobody waits for that enrolment any more."""
 
     ticket: int
+
+
+class MoodChosen(Happening, frozen=True):
+    """A visitor said what they want of this visit, at a reader or through staff; `INTRODUCE` asks for an introduction anew."""
+
+    member: MemberId
+    mood: Mood
+    reader: str | None = None
+
+    def fact(self) -> Fact:
+        """Return member and mood."""
+        return {"member": self.member, "mood": self.mood.value}
+
+
+class PairRuled(Happening, frozen=True):
+    """The host pinned or vetoed two people, or took that back (None)."""
+
+    one: MemberId
+    other: MemberId
+    ruling: Ruling | None
+
+    def fact(self) -> Fact:
+        """Return both, and what was decided."""
+        return {"member": self.one, "other": self.other, "ruling": None if self.ruling is None else self.ruling.value}
+
+
+class MatchSwapped(Happening, frozen=True):
+    """The host wants another partner for a visitor in place of the last one."""
+
+    member: MemberId
+
+    def fact(self) -> Fact:
+        """Return the member."""
+        return {"member": self.member}
+
+
+class GroupAsked(Happening, frozen=True):
+    """The host wants those who wait for a group to sit down now."""
+
+
+class GroupFormed(Happening, frozen=True):
+    """Matching answered who of those that wait for a group sit down together; nobody when there are no gatherings."""
+
+    gatherings: tuple[Gathering, ...] = ()
+
+    def fact(self) -> Fact:
+        """Return how many groups there are, and how many people."""
+        return {"groups": len(self.gatherings), "people": sum(len(each.visits) for each in self.gatherings)}
+
+
+class ScheduleRead(Happening, frozen=True):
+    """The café's calendar was read: what is on in the days to come, by time; `trouble` says why it could not be."""
+
+    occasions: tuple[Occasion, ...] = ()
+    trouble: str = ""
+
+
+class PresenceHeard(Happening, frozen=True):
+    """The shared service told who is in the café at its other doors.
+
+    `open` are visits that began or changed there, or visits of this door that others were sent to; `closed` are visits that
+    ended; `whole` says that nobody but those in `open` came in by another door.
+    """
+
+    open: tuple[Visit, ...] = ()
+    closed: tuple[VisitId, ...] = ()
+    whole: bool = False
+
+    def fact(self) -> Fact:
+        """Return how many."""
+        return {"open": len(self.open), "closed": len(self.closed)}
 
 
 class MatchAnswered(Happening, frozen=True):
@@ -249,6 +337,13 @@ Event = (
     | NoticesAsked
     | EnrolmentAsked
     | EnrolmentDropped
+    | MoodChosen
+    | PairRuled
+    | MatchSwapped
+    | GroupAsked
+    | GroupFormed
+    | ScheduleRead
+    | PresenceHeard
     | MatchAnswered
     | MatchFailed
     | PrinterChanged

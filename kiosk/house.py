@@ -29,6 +29,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     """How long a zone stays lit for one visitor."""
     match_deadline_ms: int = 800
     """How long matching may take."""
+    talk_ms: int = 900_000
+    """How long two who were introduced are taken to be in conversation, and each round of a group."""
     enrol_ms: int = 60_000
     """How long staff's next card is waited for."""
     ask_staff_every_ms: int = 60_000
@@ -70,6 +72,11 @@ class House(Struct, frozen=True, kw_only=True):
             return ""
         year, month, day = civil(now.wall.local_day)
         return self.texts.say(language, "slip.date", year=year, month=f"{month:02}", day=f"{day:02}")
+
+    def day_in_words(self, minute: int) -> str:
+        """Return the day of a minute since 1970 in the venue's time zone, as the café's language writes it."""
+        year, month, day = civil(minute // MINUTES_A_DAY)
+        return self.texts.say(self.language, "slip.date", year=year, month=f"{month:02}", day=f"{day:02}")
 
     def day(self, moment: Now, now: Now) -> int | None:
         """Return the café's day, counted from 1970, in which `moment` lies; None when nobody can know.

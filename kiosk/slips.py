@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from kiosk.badge import Slip, SlipKind, SlipLine
 from kiosk.effects import Notice, TellStaff
 from kiosk.house import House
+from kiosk.matching.reasons import person_number, starter
+from kiosk.names import sentence_start
 from kiosk.texts import Texts
-from kiosk.values import Language, Met, Now, Visit
+from kiosk.values import Gathering, Language, Met, Now, Visit, VisitId
 
 MET_LINES = 8
 """How many people a follow-up slip names at most: the latest."""
@@ -52,6 +54,68 @@ def follow_up(house: House, visit: Visit, now: Now) -> Slip:
     )
 
 
+def who_comes(house: House, visit: Visit, came: Sequence[Met]) -> str:
+    """Return a sentence for somebody to whom these were sent: who, and about what when it is one."""
+    texts, language = house.texts, visit.member.language
+    who = ", ".join(met.name or person_number(met.number, texts, language) for met in came)
+    sentence = sentence_start(texts.count(language, "slip.sent_by", len(came), who=who), who)
+    return f"{sentence} {_about(house, language, came[0])}".rstrip() if len(came) == 1 else sentence
+
+
+def sent(house: House, visit: Visit, came: Sequence[Met], now: Now) -> Slip:
+    """Return the slip that tells a visitor who was sent to them, and about what."""
+    texts, language = house.texts, visit.member.language
+    return Slip(
+        kind=SlipKind.SENT,
+        language=language,
+        title=texts.say(language, "slip.sent"),
+        text=texts.count(language, "slip.sent_text", len(came)),
+        lines=tuple(_met_line(house, language, each) for each in came),
+        after=texts.say(language, "slip.sent_after"),
+        small=_when(house, language, now),
+    )
+
+
+def group(
+    house: House, visit: Visit, gathering: Gathering, visits: Mapping[VisitId, Visit], now: Now, *, turn: int = 0
+) -> Slip:
+    """Return one person's slip of a group: the zone, with whom in each round, and the question to begin it with."""
+    texts, language, zone = house.texts, visit.member.language, house.zone(gathering.zone)
+    topic = None if gathering.topic is None else house.vocabulary.topics.get(gathering.topic)
+    about = ""
+    if topic is not None and not topic.sensitive:
+        about = texts.say(language, "slip.group_about", topic=topic.phrase(language))
+    lines = []
+    for number, parts in enumerate(gathering.rounds, 1):
+        place, part = next((place, part) for place, part in enumerate(parts, 1) if visit.id in part)
+        others = ", ".join(_called(house, visits[each], language) for each in part if each != visit.id)
+        text = texts.say(language, "slip.round" if len(parts) > 1 else "slip.round_all", number=number, place=place)
+        lines.append(SlipLine(f"{text} {others}", about if number == 1 and about else starter(texts, language, turn + number)))
+    return Slip(
+        kind=SlipKind.GROUP,
+        language=language,
+        title=texts.say(language, "slip.group"),
+        text=""
+        if zone is None
+        else texts.say(
+            language,
+            "answer.where",
+            zone=zone.name,
+            symbol=texts.say(language, f"symbol.{zone.symbol}"),
+            colour=texts.say(language, f"colour.{zone.colour}"),
+        ),
+        lines=tuple(lines),
+        after=texts.count(language, "slip.group_after", house.rules.talk_ms // 60_000),
+        small=_when(house, language, now),
+    )
+
+
+def _called(house: House, someone: Visit, language: Language) -> str:
+    """Return how others may read of somebody: by name with their consent only."""
+    named = someone.member.called.strip() if someone.member.consents.name else ""
+    return named or person_number(someone.number, house.texts, language)
+
+
 def fault(house: House, before: tuple[SlipLine, ...], notices: Iterable[TellStaff], now: Now) -> Slip:
     """Return the slip that tells staff these notices, after those of a slip that still waits."""
     texts, language = house.texts, house.language
@@ -73,15 +137,17 @@ def in_words(told: TellStaff, texts: Texts, language: Language) -> str:
 
 
 def _met_line(house: House, language: Language, met: Met) -> SlipLine:
-    """Return whom they met and what about; a topic that is sensitive, or no longer in the list, is not said."""
+    """Return whom they met and what about."""
+    return SlipLine(met.name or house.texts.say(language, "badge.number", number=met.number), _about(house, language, met))
+
+
+def _about(house: House, language: Language, met: Met) -> str:
+    """Return what about; a topic that is sensitive, or no longer in the list, is not said."""
     known = (house.vocabulary.topics.get(topic) for topic in met.topics)
     said = [topic.phrase(language) for topic in known if topic is not None and not topic.sensitive]
-    about = ""
     if len(said) == 1:
-        about = house.texts.say(language, "slip.about", topic=said[0])
-    elif said:
-        about = house.texts.say(language, "slip.about_two", topic=said[0], other=said[1])
-    return SlipLine(met.name or house.texts.say(language, "badge.number", number=met.number), about)
+        return house.texts.say(language, "slip.about", topic=said[0])
+    return house.texts.say(language, "slip.about_two", topic=said[0], other=said[1]) if said else ""
 
 
 def _when(house: House, language: Language, now: Now) -> str:

@@ -157,9 +157,9 @@ def expire(spool: Spool, now: Now, fresh_ms: int) -> Step:
     return _expire(spool, [job for job in spool.jobs.values() if _stale(job, now, fresh_ms)])
 
 
-def expire_visit(spool: Spool, visit: VisitId) -> Step:
-    """Let go of the badges of somebody who has left; nobody misses them, so staff is not told."""
-    return _expire(spool, [job for job in spool.jobs.values() if job.visit == visit and job.badge is not None], Cause.LEFT)
+def expire_visit(spool: Spool, visit: VisitId, cause: Cause = Cause.LEFT) -> Step:
+    """Let go of the badges of somebody who has left, or gets another one; nobody misses them, so staff is not told."""
+    return _expire(spool, [job for job in spool.jobs.values() if job.visit == visit and job.badge is not None], cause)
 
 
 def forget_member(spool: Spool, member: MemberId) -> Step:
@@ -213,6 +213,6 @@ def _ended(job: Job, state: JobState, cause: Cause | None) -> tuple[Effect, ...]
         return (stored,)
     if cause is Cause.UNPRINTABLE:
         return stored, TellStaff(Notice.BADGE_UNPRINTABLE, job.id)
-    if state in _NOTICES and cause not in (Cause.CANNOT_TELL, Cause.LEFT):
+    if state in _NOTICES and cause not in (Cause.CANNOT_TELL, Cause.LEFT, Cause.REPLACED):
         return stored, TellStaff(_NOTICES[state], job.id, cause)
     return (stored,)

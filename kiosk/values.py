@@ -75,6 +75,16 @@ class Colour(StrEnum):
     PURPLE = "purple"
 
 
+class ZoneKind(StrEnum):
+    """What a zone is for."""
+
+    TALK = "talk"
+    RESOURCE = "resource"
+    """A computer, a printer, things to read: for who waits."""
+    REMOTE = "remote"
+    """A screen with somebody elsewhere."""
+
+
 class Zone(Struct, frozen=True):
     """A part of the café to go to; `capacity` counts people."""
 
@@ -84,6 +94,7 @@ class Zone(Struct, frozen=True):
     colour: Colour
     capacity: int = 8
     quiet: bool = False
+    kind: ZoneKind = ZoneKind.TALK
 
 
 class Mood(StrEnum):
@@ -159,6 +170,17 @@ class Member(Struct, frozen=True):
         return self.short_name or self.first_name
 
 
+class Way(StrEnum):
+    """How a visitor came to meet somebody."""
+
+    OWN = "own"
+    """The visitor was sent to them."""
+    SENT = "sent"
+    """They were sent to the visitor."""
+    GROUP = "group"
+    """They sat down together."""
+
+
 class Met(Struct, frozen=True):
     """Somebody whom a visitor was introduced to, or who was sent to them, as far as the visitor may be told."""
 
@@ -169,6 +191,25 @@ class Met(Struct, frozen=True):
     """What they are called; empty without their consent."""
     topics: tuple[TopicId, ...] = ()
     """What the two were to talk about."""
+    way: Way = Way.OWN
+
+
+class Ruling(StrEnum):
+    """What the host decided about two people, as long as both stay."""
+
+    PIN = "pin"
+    """They are introduced to each other as soon as one of them is asked about."""
+    VETO = "veto"
+    """They are not introduced to each other."""
+
+
+Pair = tuple[MemberId, MemberId]
+"""Two members, the smaller id first."""
+
+
+def pair_of(one: MemberId, other: MemberId) -> Pair:
+    """Return two members as a pair."""
+    return (one, other) if one < other else (other, one)
 
 
 class Visit(Struct, frozen=True):
@@ -195,7 +236,7 @@ class Visit(Struct, frozen=True):
     talks_until_ms: int | None = None
     """Boot time until which they are taken to be in conversation; None when they are not."""
     untold: int = 0
-    """How many of the last in `met` were sent to them, and they were not told yet."""
+    """How many of the last in `met` that were sent to them they were not told of yet."""
 
 
 class ReasonKind(StrEnum):
@@ -241,6 +282,33 @@ class Introduction(Struct, frozen=True):
     score: int
 
 
+class Gathering(Struct, frozen=True):
+    """People who sit down together: in `rounds`, each of which parts them into sub-groups that talk."""
+
+    zone: ZoneId
+    rounds: tuple[tuple[tuple[VisitId, ...], ...], ...]
+    topic: TopicId | None = None
+    """What the opening question is about: an open topic that somebody of them offers."""
+
+    @property
+    def visits(self) -> tuple[VisitId, ...]:
+        """Everybody, in the order of the first round."""
+        return tuple(visit for part in self.rounds[0] for visit in part)
+
+
+class Occasion(Struct, frozen=True):
+    """Something in the café's calendar, as everybody is told of it; times are the venue's own.
+
+    `starts` and `ends` count minutes since 1970-01-01 in the venue's time zone. An `advisor` session is booked at the desk.
+    """
+
+    title: str
+    starts: int
+    ends: int
+    place: str = ""
+    advisor: bool = False
+
+
 class Cause(StrEnum):
     """Why a badge job or its printer stands still; the words for people are in the texts under `cause.<value>`."""
 
@@ -269,3 +337,5 @@ class Cause(StrEnum):
     """The page could not be made: our own mistake, and only this badge's."""
     LEFT = "left"
     """The visitor had left."""
+    REPLACED = "replaced"
+    """The visitor got another badge."""

@@ -24,6 +24,14 @@ def add(commands: Any) -> None:
     command = group.add_parser("show", help="all that is known of one member")
     command.add_argument("member", help="the member's id")
     command.set_defaults(handler=show)
+    for word, handler, what in (
+        ("block", block, "never introduce two members to each other"),
+        ("unblock", unblock, "allow it"),
+    ):
+        command = group.add_parser(word, help=what)
+        command.add_argument("one", help="a member's id")
+        command.add_argument("other", help="the other's")
+        command.set_defaults(handler=handler)
     command = group.add_parser("remove", help="erase a member, with cards and introductions")
     command.add_argument("member", help="the member's id")
     command.set_defaults(handler=remove)
@@ -68,7 +76,9 @@ def _sum(report: Any, *, dry_run: bool) -> str:
     if report.faulty:
         parts.append(f"{report.faulty} faulty and left out")
     if report.warned:
-        parts.append(f"{report.warned} without an offer")
+        parts.append(f"{report.warned} that can't be matched yet")
+    if report.thin:
+        parts.append(f"{report.thin} with a thin profile ('fikatap profile check ID' says what is missing)")
     return ", ".join(parts)
 
 
@@ -92,9 +102,12 @@ def show(args: argparse.Namespace) -> int:
     member = shown["member"]
     consents = member.pop("consents")
     member["employer"] = "known" if member["employer"] else ""
+    member["history"] = f"{len(member['history'])} known" if member["history"] else ""
+    member["wishes"] = [": ".join(filter(None, (each["field"], each["topic"], each["gives"]))) for each in member["wishes"]]
     for name, value in member.items():
         print(f"{name:<14} {_words(value)}".rstrip())
     print(f"{'agrees to':<14} {', '.join(name for name, given in consents.items() if given) or 'nothing'}")
+    print(f"{'missing':<14} {', '.join(shown['missing']) or 'nothing'}")
     cards = [card["card"] + (" (blocked)" if card["blocked"] else "") for card in shown["cards"]]
     print(f"{'cards':<14} {', '.join(cards) or 'none'}")
     print(f"{'visits':<14} {shown['visits']}{', here now' if shown['present'] else ''}")
@@ -107,6 +120,22 @@ def remove(args: argparse.Namespace) -> int:
     with open_office(args.config) as office:
         office.call("members.remove", member=args.member)
     print(f"{args.member} is removed")
+    return 0
+
+
+def block(args: argparse.Namespace) -> int:
+    """Keep two members apart for good; neither of them is told."""
+    with open_office(args.config) as office:
+        office.call("members.block", one=args.one, other=args.other)
+    print(f"{args.one} and {args.other} are not introduced to each other any more")
+    return 0
+
+
+def unblock(args: argparse.Namespace) -> int:
+    """Take a block back."""
+    with open_office(args.config) as office:
+        office.call("members.unblock", one=args.one, other=args.other)
+    print(f"{args.one} and {args.other} may be introduced to each other")
     return 0
 
 

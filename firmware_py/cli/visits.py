@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from firmware_py.office import open_office
+from kiosk.values import Mood
 
 
 def add(commands: Any) -> None:
@@ -17,12 +18,23 @@ def add(commands: Any) -> None:
     command = group.add_parser("leave", help="note that a member has left")
     command.add_argument("member", help="the member's id")
     command.set_defaults(handler=leave)
+    command = group.add_parser("mood", help="what a visitor wants of this visit; 'introduce' asks for an introduction anew")
+    command.add_argument("member", help="the member's id")
+    command.add_argument("mood", choices=[mood.value for mood in Mood], help="introduce, group, or coffee and nothing else")
+    command.set_defaults(handler=mood)
 
 
 def check_in(args: argparse.Namespace) -> int:
     """Check a member in; the badge comes as with a tap."""
     with open_office(args.config) as office:
         print(f"checked in: visit {office.call('visits.checkin', member=args.member)['visit']}")
+    return 0
+
+
+def mood(args: argparse.Namespace) -> int:
+    """Note what a visitor wants."""
+    with open_office(args.config) as office:
+        print(f"noted: {args.member} wants {office.call('visits.mood', member=args.member, mood=args.mood)['mood']}")
     return 0
 
 

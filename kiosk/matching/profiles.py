@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from kiosk.values import Consents, Member, MemberId, TopicId, Visit
+from kiosk.values import Consents, Member, MemberId, PastimeId, TopicId, Visit, Wish
 from kiosk.vocabulary import Vocabulary
 
-NORWEGIAN = frozenset({"nb", "nn", "no"})
+MOST_WISHES = 6
+"""A list for the half-year has so many lines; more are not looked at."""
+ENOUGH = 3
+"""So many things to learn make a good profile (from 1.7 to 3.3 of them, four times as many pairs help each other)."""
 
 
 class Profile(Struct, frozen=True, kw_only=True):
@@ -32,10 +37,20 @@ class Profile(Struct, frozen=True, kw_only=True):
     industry: str
     """NACE section, empty when unknown."""
     languages: frozenset[str]
-    """Spoken languages as primary BCP 47 subtags."""
+    """What they can talk in: primary BCP 47 subtags, or the family's word where speakers understand each other."""
     employer: str
     quiet: bool
     consents: Consents
+    pastimes: tuple[PastimeId, ...] = ()
+    """Empty without the consent to name them, like `history`."""
+    pastime_bits: int = 0
+    history: frozenset[str] = frozenset()
+    wishes: tuple[Wish, ...] = ()
+    """The lines of their list that name an open topic."""
+    first_bit: int = 0
+    """The open topic that they named first of what they seek, as a mask; 0 when there is none."""
+    wish_bits: int = 0
+    """The mask of the topics in `wishes`."""
 
 
 class Present(NamedTuple):
@@ -49,6 +64,13 @@ def profile(member: Member, vocabulary: Vocabulary) -> Profile:
     """Return what matching knows of `member`; topics and industries that the vocabulary does not hold are left out."""
     seeks = _open(member.seeks, vocabulary)
     offers = _open(member.offers, vocabulary)
+    pastimes = tuple(dict.fromkeys(each for each in member.pastimes if each in vocabulary.pastimes))
+    wishes = tuple(
+        replace(wish, gives=next(iter(_open((wish.gives,), vocabulary)), None) if wish.gives else None)
+        for wish in member.wishes[:MOST_WISHES]
+        if _open((wish.topic,), vocabulary)
+    )
+    agreed = member.consents
     return Profile(
         member=member.id,
         seeks=seeks,
@@ -58,11 +80,51 @@ def profile(member: Member, vocabulary: Vocabulary) -> Profile:
         has_offer=any(topic in vocabulary.topics for topic in member.offers),
         occupation=member.occupation,
         industry=member.industry if member.industry in vocabulary.industries else "",
-        languages=frozenset(_spoken(tag) for tag in (member.language.value, *member.languages)),
+        languages=frozenset(_spoken(tag, vocabulary) for tag in (member.language.value, *member.languages)),
         employer=member.employer,
         quiet=member.quiet,
-        consents=member.consents,
+        consents=agreed,
+        pastimes=pastimes if agreed.pastimes else (),
+        pastime_bits=vocabulary.pastime_mask(pastimes) if agreed.pastimes else 0,
+        history=frozenset(member.history) if agreed.history else frozenset(),
+        wishes=wishes,
+        first_bit=vocabulary.mask(seeks[:1]),
+        wish_bits=vocabulary.mask(wish.topic for wish in wishes),
     )
+
+
+class Missing(StrEnum):
+    """What a profile lacks; in words under `missing.<value>` in the texts."""
+
+    CONSENT = "consent"
+    """Did not agree to be introduced, which is nobody's business but theirs: said once, never asked again."""
+    OFFER = "offer"
+    """Nothing that others could ask about: without an offer nobody is introduced."""
+    SEEK = "seek"
+    """Nothing they would like to learn: nobody can be found for them."""
+    MORE_SEEKS = "more_seeks"
+    """Fewer than `ENOUGH` things they would like to learn; with each more it is likelier that somebody helps."""
+    OCCUPATION = "occupation"
+    INDUSTRY = "industry"
+
+    @property
+    def needed(self) -> bool:
+        """Whether nobody is found without it."""
+        return self in {Missing.CONSENT, Missing.OFFER, Missing.SEEK}
+
+
+def missing(member: Member, vocabulary: Vocabulary) -> tuple[Missing, ...]:
+    """Return what the profile lacks, what is needed first. Sensitive topics count like any: this is for the member's eyes."""
+    seeks = len({topic for topic in member.seeks if topic in vocabulary.topics})
+    lacks = {
+        Missing.CONSENT: not member.consents.introductions,
+        Missing.OFFER: not any(topic in vocabulary.topics for topic in member.offers),
+        Missing.SEEK: not seeks,
+        Missing.MORE_SEEKS: 0 < seeks < ENOUGH,
+        Missing.OCCUPATION: not member.occupation,
+        Missing.INDUSTRY: member.industry not in vocabulary.industries,
+    }
+    return tuple(each for each, lacking in lacks.items() if lacking)
 
 
 def _open(topics: Iterable[TopicId], vocabulary: Vocabulary) -> tuple[TopicId, ...]:
@@ -70,7 +132,7 @@ def _open(topics: Iterable[TopicId], vocabulary: Vocabulary) -> tuple[TopicId, .
     return tuple(topic for topic in dict.fromkeys(topics) if topic in known and not known[topic].sensitive)
 
 
-def _spoken(tag: str) -> str:
-    """Return the primary subtag; both written forms of Norwegian are one spoken language."""
+def _spoken(tag: str, vocabulary: Vocabulary) -> str:
+    """Return the primary subtag, or the family that it belongs to."""
     primary = tag.replace("_", "-").split("-")[0].lower()
-    return "no" if primary in NORWEGIAN else primary
+    return vocabulary.families.get(primary, primary)

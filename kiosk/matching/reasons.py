@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from kiosk.matching.profiles import Present, Profile
-from kiosk.matching.score import common_digits, industries_differ
+from kiosk.matching.score import common_digits, granted, industries_differ
 from kiosk.names import possessive, sentence_start
 from kiosk.texts import Texts
-from kiosk.values import Language, Reason, ReasonKind, TopicId
-from kiosk.vocabulary import Vocabulary
+from kiosk.values import Language, Reason, ReasonKind
+from kiosk.vocabulary import Vocabulary, Word
 
 SIMILAR_DIGITS = 2
 """Occupations with as many common first digits of their ISCO-08 codes are called similar aloud."""
@@ -20,17 +22,30 @@ def reason(visitor: Present, partner: Present) -> Reason:
 
     The partner's need is named with the partner's consent only; without it, what the reader can give in return is chosen
     without a look at that need. Similar occupations are named only if the partner agreed that a badge tells what they do.
-    Topics take turns by badge number, so that they vary from pair to pair and stay the same when asked again.
+    A line of the reader's list for the half-year goes before what they seek otherwise. Topics take turns by badge number, so
+    that they vary from pair to pair and stay the same when asked again. A pastime, or an old school or place of work, that
+    both share and agreed to have named breaks the ice beside that.
     """
     reader, other = visitor.profile, partner.profile
     turn = visitor.visit.number + partner.visit.number
-    ask = _whose_turn((topic for topic in reader.seeks if topic in other.offers), turn)
+    return replace(
+        _serious(reader, other, turn),
+        pastime=_whose_turn(sorted(set(reader.pastimes) & set(other.pastimes)), turn),
+        history=not reader.history.isdisjoint(other.history),
+    )
+
+
+def _serious(reader: Profile, other: Profile, turn: int) -> Reason:
+    wish = granted(reader, other)
+    ask = wish.topic if wish else _whose_turn((topic for topic in reader.seeks if topic in other.offers), turn)
     needed = other.seeks if other.consents.need else ()
     give = _whose_turn((topic for topic in reader.offers if topic in needed and topic != ask), turn)
     if ask and give:
         return Reason(ReasonKind.BOTH, ask=ask, give=give)
     if ask:
-        return Reason(ReasonKind.ASK, ask=ask, give=_whose_turn((topic for topic in reader.offers if topic != ask), turn))
+        promised = wish.gives if wish and wish.gives != ask else None
+        own = (topic for topic in reader.offers if topic != ask)
+        return Reason(ReasonKind.ASK, ask=ask, give=promised or _whose_turn(own, turn))
     if give:
         return Reason(ReasonKind.GIVE, ask=_whose_turn((topic for topic in other.offers if topic != give), turn), give=give)
     if other.consents.occupation and reader.industry and other.industry and _similar(reader, other):
@@ -45,8 +60,8 @@ def _similar(one: Profile, other: Profile) -> bool:
     return common_digits(one.occupation, other.occupation) >= SIMILAR_DIGITS
 
 
-def _whose_turn(topics: Iterable[TopicId], turn: int) -> TopicId | None:
-    choice = tuple(topics)
+def _whose_turn(words: Iterable[Word], turn: int) -> Word | None:
+    choice = tuple(words)
     return choice[turn % len(choice)] if choice else None
 
 

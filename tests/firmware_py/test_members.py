@@ -12,7 +12,7 @@ from firmware_py.commands import SLICE
 from firmware_py.members import COLUMNS, MembersFileError, Report, Row, import_members, read_members
 from firmware_py.office import CommandError, LocalOffice, Office
 from firmware_py.vocabulary import load_vocabulary
-from kiosk.values import Consents, Language, Member, MemberId, TopicId
+from kiosk.values import Consents, Language, Member, MemberId, Mood, PastimeId, TopicId, Wish
 from kiosk.vocabulary import Vocabulary
 
 GOOD = b"""id,first_name,short_name,language,occupation,industry,seeks,offers,languages,employer,quiet,consent_introductions,\
@@ -122,6 +122,16 @@ def test_a_consent_that_is_missing_is_no(vocabulary: Vocabulary) -> None:
         ("languages", "Swedish!", "'Swedish!' is not a language tag; write tags such as sv;ar;en"),
         ("quiet", "perhaps", "line 2, quiet: 'perhaps' is neither yes nor no; leave it empty for no"),
         ("consent_name", "?", "line 2, consent_name: '?' is neither yes nor no"),
+        ("pastimes", "hikin", "line 2, pastimes: 'hikin' is not a pastime in the list; did you mean 'hiking'"),
+        ("pastimes", ";".join(["hiking"] * 21), "holds 21 pastimes; at most 20 are taken"),
+        ("history", ";".join(f"Skola {number}" for number in range(21)), "holds 21 names; at most 20 are taken"),
+        ("history", "x" * 61, "has 61 characters; at most 60 are taken"),
+        ("wishes", "J", "'J' is no line of the list; write 'industry or occupation: topic: what you give'"),
+        ("wishes", "Å: budget", "'Å' is no industry or occupation in the list, nor the first digits of an ISCO-08 code"),
+        ("wishes", "J: acounting", "line 2, wishes: 'acounting' is not a topic in the list; did you mean 'accounting'"),
+        ("wishes", ";".join(["J: budget"] * 7), "has 7 lines; at most 6 are taken"),
+        ("mood", "tea", "'tea' is not what a visitor can want; choose one of introduce, group, coffee"),
+        ("seeks", ";".join(["budget"] * 21), "holds 21 topics; at most 20 are taken"),
     ],
 )
 def test_a_faulty_field_is_told_with_what_would_be_right(field: str, value: str, said: str, vocabulary: Vocabulary) -> None:
@@ -135,6 +145,38 @@ def test_a_name_of_which_anything_shows_is_taken(name: str, vocabulary: Vocabula
     row = rows(f"id,first_name,language\nm1,{name},sv".encode(), vocabulary)[0]
     assert row.member is not None
     assert row.member.first_name == name
+
+
+def test_a_line_tells_of_pastimes_old_places_the_half_years_list_and_the_usual_mood(vocabulary: Vocabulary) -> None:
+    data = (
+        b"id,first_name,language,pastimes,history,wishes,mood,consent_pastimes,consent_history\n"
+        b"m1,Siri,sv,vandring;chess,Skola A; Kraft AB,energi: webdev: pr; 24: budget; 2512: ux,Coffee,ja,ja\n"
+    )
+    member = rows(data, vocabulary)[0].member
+    assert member is not None
+    assert member.pastimes == (PastimeId("hiking"), PastimeId("chess"))
+    assert member.history == ("Skola A", "Kraft AB")
+    assert member.wishes == (
+        Wish("D", TopicId("webdev"), TopicId("pr")),
+        Wish("24", TopicId("budget")),
+        Wish("2512", TopicId("ux")),
+    )
+    assert (member.mood, member.consents) == (Mood.COFFEE, Consents(pastimes=True, history=True))
+
+
+def test_old_places_are_stored_as_hashes_only(vocabulary: Vocabulary, tmp_path: Path) -> None:
+    data = b"id,first_name,language,history,employer\nm1,Siri,sv,Kraft AB,\nm2,Bo,sv,,kraft  ab\n"
+    with LocalOffice(tmp_path / "ledger.db") as office:
+        import_all(data, vocabulary, office)
+        one, other = (office.call("members.show", member=each)["member"] for each in ("m1", "m2"))
+    assert list(one["history"]) == [other["employer"]]
+    assert b"Kraft" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_who_seeks_nothing_is_told_of_only_if_they_want_to_be_introduced(vocabulary: Vocabulary) -> None:
+    data = b"id,first_name,language,offers,consent_introductions\nm1,Siri,sv,budget,yes\nm2,Bo,sv,budget,no\n"
+    told = [[warning.field for warning in row.warnings] for row in rows(data, vocabulary)]
+    assert told == [["seeks"], []]
 
 
 def test_every_fault_of_a_line_is_told(vocabulary: Vocabulary) -> None:
@@ -251,20 +293,20 @@ def a_list(count: int) -> bytes:
 
 
 def test_importing_twice_changes_nothing(office: LocalOffice, vocabulary: Vocabulary) -> None:
-    assert import_all(GOOD, vocabulary, office) == Report(added=2)
+    assert import_all(GOOD, vocabulary, office) == Report(added=2, thin=1)
     before = office.call("members.show", member="m1")
-    assert import_all(GOOD, vocabulary, office) == Report(unchanged=2)
+    assert import_all(GOOD, vocabulary, office) == Report(unchanged=2, thin=1)
     assert office.call("members.show", member="m1") == before
 
 
 def test_good_rows_go_in_beside_faulty_ones(office: LocalOffice, vocabulary: Vocabulary) -> None:
     report = import_all(GOOD + b"m3,Ebba,xx" + b"," * 14 + b"\n", vocabulary, office)
-    assert report == Report(added=2, faulty=1)
+    assert report == Report(added=2, faulty=1, thin=1)
     assert [each["id"] for each in office.call("members.list")] == ["m1", "m2"]
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(office: LocalOffice, vocabulary: Vocabulary) -> None:
-    assert import_all(GOOD, vocabulary, office, dry_run=True) == Report(added=2)
+    assert import_all(GOOD, vocabulary, office, dry_run=True) == Report(added=2, thin=1)
     assert office.call("members.list") == []
 
 

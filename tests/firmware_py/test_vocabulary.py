@@ -86,6 +86,7 @@ def test_weights_are_tenths_by_code() -> None:
         {topic.id: topic.labels for topic in VOCABULARY.topics.values()},
         VOCABULARY.occupations,
         VOCABULARY.industries,
+        VOCABULARY.pastimes,
     ],
 )
 def test_no_label_means_two_things(entries: Mapping[str, Labels]) -> None:
@@ -95,6 +96,25 @@ def test_no_label_means_two_things(entries: Mapping[str, Labels]) -> None:
             meanings.setdefault(word.casefold(), set()).add(entry)
 
     assert {word: meant for word, meant in meanings.items() if len(meant) > 1} == {}
+
+
+def test_pastimes_fit_into_64_bits_and_have_a_label_in_every_language() -> None:
+    assert 30 <= len(VOCABULARY.pastimes) <= 64
+    assert all(set(labels) == set(Language) and all(labels.values()) for labels in VOCABULARY.pastimes.values())
+
+
+def test_languages_whose_speakers_understand_each_other_are_one_family() -> None:
+    families: dict[str, set[str]] = {}
+    for tag, family in VOCABULARY.families.items():
+        families.setdefault(family, set()).add(tag)
+
+    assert families == {
+        "scandinavian": {"sv", "da", "nb", "nn", "no"},
+        "bcs": {"bs", "hr", "sr"},
+        "czechoslovak": {"cs", "sk"},
+        "persian": {"fa", "prs"},
+        "hindustani": {"hi", "ur"},
+    }
 
 
 def test_a_topic_without_a_phrase_stands_as_its_label() -> None:

@@ -32,6 +32,7 @@ TEXTS = texts(
             "badge.go": "Gå til",
             "badge.zone": "{name}, {colour}",
             "badge.until": "Gjelder til {time}",
+            "badge.today": "I dag",
             "badge.number": "Nr. {number}",
         }
     }
@@ -46,6 +47,7 @@ FULL = replace(
     talk_to_me_about=("ledelse", "kor"),
     introduction=BadgeIntroduction("Håkon", "Stuen", "Spør Håkon om kor.", "Hva synger dere?"),
     until="15:30",
+    today=("17:00 Språkkafé, Stuen",),
     languages=("norsk", "English"),
     number=7,
 )
@@ -67,6 +69,8 @@ def test_a_full_badge_has_everything_in_order() -> None:
         Block(Role.GO, "Gå til"),
         Block(Role.ZONE, "Vinduet, grønn", Symbol.STAR),
         Block(Role.SMALL, "Gjelder til 15:30"),
+        Block(Role.LABEL, "I dag"),
+        Block(Role.TEXT, "17:00 Språkkafé, Stuen"),
         Block(Role.SMALL, "norsk · English"),
         Block(Role.SMALL, "Nr. 7"),
         Block(Role.QR, "https://fika.example/v/1"),

@@ -13,7 +13,7 @@ from firmware_py.roster import made_up_members
 from kiosk.badge import Badge, BadgeIntroduction, BadgeZone, blocks
 from kiosk.compose import MEETING_MINUTES, TALK_TOPICS, compose
 from kiosk.contact import contact
-from kiosk.matching import Present, find_match, profile
+from kiosk.matching import Circumstances, Present, find_match, profile
 from kiosk.signals import Signal
 from kiosk.values import (
     Consents,
@@ -243,7 +243,7 @@ def test_no_badge_of_an_evening_shows_an_employer_a_sensitive_topic_or_what_was_
     present = [Present(visit, profile(visit.member, VOCABULARY)) for visit in visits]
     matched = 0
     for visitor in present:
-        found = find_match(visitor, present, set(), ZONES, {}, 0)
+        found = find_match(visitor, present, Circumstances(zones=ZONES))
         partner = None if found is None else visits[int(found.partner.rpartition("-")[2]) - 1]
         signal = Signal.NOT_YET if found is None else Signal.INTRODUCED
         badge = compose(HOUSE, visitor.visit, found, partner, signal, NOW)

@@ -28,6 +28,8 @@ MINUTES = st.integers(0, MINUTES_A_DAY - 1)
 READS_THE_WALL = {
     "compose.py": "the time of day on a badge",
     "slips.py": "the date on a slip",
+    "occasions.py": "what is on today",
+    "engine.py": "who came first, by whichever door",
     "house.py": "which of the café's days it is, and the date",
     "values.py": "the value itself",
 }

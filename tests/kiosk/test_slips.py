@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from kiosk.badge import Block, Role, SlipLine, blocks
 from kiosk.effects import Notice, TellStaff
 from kiosk.house import civil
-from kiosk.slips import FAULT_LINES, MET_LINES, ask_staff, fault, follow_up
-from kiosk.values import Cause, JobId, Language, MemberId, Met, TopicId, Visit
-from tests.kiosk.matching.people import SENSITIVE_TOPICS, member
-from tests.kiosk.rig import HOUSE, TEXTS, at, clock, visit_id
+from kiosk.slips import FAULT_LINES, MET_LINES, ask_staff, fault, follow_up, group, who_comes
+from kiosk.values import Cause, Consents, Gathering, JobId, Language, MemberId, Met, TopicId, Visit, Way
+from tests.kiosk.matching.people import SENSITIVE_TOPICS, TABLE, VOCABULARY, member
+from tests.kiosk.rig import HOUSE, SIGRID, SOREN, TEXTS, at, clock, visit_id
+from tests.kiosk.rig import MAEVE as HER
 
 NOW = at(60_000, wall=clock(20_778, 17, 5))
 BUDGET, PHOTO = TopicId("budget"), TopicId("photo")
@@ -119,3 +120,36 @@ def test_days_are_those_of_the_calendar() -> None:
     for day in (*range(-400, 1_000), *range(10_000, 60_000, 13), 47_540, 47_541):
         expected = first + timedelta(days=day)
         assert civil(day) == (expected.year, expected.month, expected.day)
+
+
+# Who was sent, and groups
+
+
+def test_a_group_s_slip_says_with_whom_in_each_round_and_how_to_begin_by_name_with_consent_only() -> None:
+    people = {
+        visit_id(number): Visit(visit_id(number), number, someone, at(0))
+        for number, someone in enumerate((SIGRID, HER, replace(SOREN, consents=Consents(introductions=True))), 1)
+    }
+    one, two, three = people
+    gathering = Gathering(TABLE.id, (((one, two, three),), ((one, three), (two,))), PHOTO)
+    slip = group(HOUSE, people[one], gathering, people, at(0))
+    assert [line.text for line in slip.lines] == ["Omgång 1: Maeve, nummer 3", "Omgång 2, del 1: nummer 3"]
+    assert VOCABULARY.topics[PHOTO].phrase(Language.SV) in slip.lines[0].detail
+    assert slip.lines[1].detail == TEXTS.vary(Language.SV, "starter.general", 2)
+    assert TABLE.name in slip.text
+
+
+def test_a_group_s_question_never_names_a_sensitive_topic() -> None:
+    visit = Visit(visit_id(1), 1, SIGRID, at(0))
+    gathering = Gathering(TABLE.id, (((visit.id,),),), SENSITIVE_TOPICS[0])
+    (line,) = group(HOUSE, visit, gathering, {visit.id: visit}, at(0)).lines
+    assert line.detail == TEXTS.vary(Language.SV, "starter.general", 1)
+
+
+def test_who_was_sent_is_told_in_one_sentence_and_what_about_when_it_is_one() -> None:
+    visit = Visit(visit_id(1), 1, SIGRID, at(0))
+    maeve, nobody = Met(HER.id, 2, "Maeve", (PHOTO,), Way.SENT), Met(SOREN.id, 3, "", (), Way.SENT)
+    about = VOCABULARY.topics[PHOTO].phrase(Language.SV)
+    assert who_comes(HOUSE, visit, [maeve]) == f"Maeve har skickats till dig. Om {about}."
+    assert who_comes(HOUSE, visit, [nobody]) == "Nummer 3 har skickats till dig."
+    assert who_comes(HOUSE, visit, [maeve, nobody]) == "Maeve, nummer 3 har skickats till dig."

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from firmware_py.texts import load_texts
 from kiosk.matching import person_number, reason, reason_sentence, starter
-from kiosk.values import Consents, Language, Reason, ReasonKind, TopicId
-from tests.kiosk.matching.people import VOCABULARY, here, member
+from kiosk.values import Consents, Language, PastimeId, Reason, ReasonKind, TopicId, Wish
+from tests.kiosk.matching.people import EVERYTHING, VOCABULARY, here, member
 
 TEXTS = load_texts()
 TEACHING, DIGMARK, STARTUP = TopicId("teaching"), TopicId("digmark"), TopicId("startup")
@@ -70,6 +71,54 @@ def test_one_topic_is_not_both_asked_about_and_given() -> None:
 
     assert why(twins, twins) == Reason(ReasonKind.ASK, ask=TopicId("ml"))
     assert why({"offers": "ml"}, twins) == Reason(ReasonKind.GIVE, give=TopicId("ml"))
+
+
+LIST = (Wish("P", TEACHING, gives=STARTUP),)
+
+
+def test_a_line_of_the_list_for_the_half_year_goes_before_other_needs() -> None:
+    reader = {"seeks": "law", "offers": "digmark", "wishes": LIST}
+    teacher = {"offers": "law teaching", "industry": "P"}
+
+    assert why(reader, teacher) == Reason(ReasonKind.ASK, ask=TEACHING, give=STARTUP)
+    assert why(reader, teacher | {"industry": "Q"}) == Reason(ReasonKind.ASK, ask=TopicId("law"), give=DIGMARK)
+    assert why(reader, teacher | {"offers": "law"}) == Reason(ReasonKind.ASK, ask=TopicId("law"), give=DIGMARK)
+    assert why(reader, teacher | {"seeks": "digmark"}) == BOTH
+
+
+def test_what_a_list_promises_is_not_what_is_asked_about() -> None:
+    reader = {"offers": "digmark", "wishes": (Wish("P", TEACHING, gives=TEACHING),)}
+
+    assert why(reader, {"offers": "teaching", "industry": "P"}) == Reason(ReasonKind.ASK, ask=TEACHING, give=DIGMARK)
+
+
+def test_a_pastime_in_common_breaks_the_ice_whatever_the_reason_and_both_are_told_the_same() -> None:
+    one, other = {"pastimes": "chess yoga dogs"}, {"pastimes": "dogs film chess"}
+
+    told = [(why(one, other, (1, number)).pastime, why(other, one, (number, 1)).pastime) for number in range(3)]
+
+    assert told == [("dogs", "dogs"), ("chess", "chess"), ("dogs", "dogs")]
+    assert why(one, {"pastimes": "film"}).pastime is None
+    assert why(
+        {"seeks": "teaching", "offers": "digmark", **one}, {"seeks": "digmark", "offers": "teaching", **other}
+    ) == replace(BOTH, pastime=PastimeId("chess"))
+
+
+def test_an_old_school_in_common_is_said_but_not_which() -> None:
+    assert why({"history": ("s1", "s2")}, {"history": ("s2",)}).history
+    assert not why({"history": ("s1",)}, {"history": ("s2",)}).history
+
+
+@pytest.mark.parametrize("item", ["pastimes", "history"])
+@pytest.mark.parametrize("who", ["reader", "partner"])
+def test_what_breaks_the_ice_needs_the_consent_of_both(item: str, who: str) -> None:
+    both: dict[str, Any] = {"pastimes": "chess", "history": ("s1",)}
+    people = {"reader": both, "partner": both}
+    people[who] = {**both, "consents": replace(EVERYTHING, **{item: False})}
+
+    told = why(people["reader"], people["partner"])
+
+    assert (told.pastime is None, told.history) == ((True, True) if item == "pastimes" else (False, False))
 
 
 def test_similar_occupations_in_different_industries_are_peers() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from firmware_py.roster import made_up_members
 from kiosk.matching.profiles import Profile, profile
-from kiosk.matching.score import Weights, base, common_digits, fairness, mutual
-from kiosk.values import TopicId
-from tests.kiosk.matching.people import EVERYTHING, VOCABULARY, here, member
+from kiosk.matching.score import Part, Weights, base, common_digits, fairness, mutual, partwise
+from kiosk.values import TopicId, Wish
+from tests.kiosk.matching.people import EVERYTHING, PLAIN, VOCABULARY, crowd, here, member
 
-CROWD = [profile(person, VOCABULARY) for person in made_up_members(60, 3, VOCABULARY)]
+CROWD = [one.profile for one in crowd(60, 3)]
 
 
 def likes(seeks: str, offers: str, occupation: str = "", industry: str = "") -> Profile:
@@ -33,7 +33,8 @@ def test_a_profile_holds_open_topics_once_and_ignores_what_nobody_knows() -> Non
         has_offer=True,
         occupation="2512",
         industry="",
-        languages=frozenset({"sv", "en", "no"}),
+        first_bit=VOCABULARY.bits[TopicId("ml")],
+        languages=frozenset({"scandinavian", "en"}),
         employer="",
         quiet=False,
         consents=EVERYTHING,
@@ -72,6 +73,11 @@ def test_helping_each_other_is_worth_the_harmonic_mean(gained: int, given: int, 
         (likes("ml law hr ux", "pr sales lean climate"), likes("pr sales lean climate", "ml law hr ux"), 650),
         (likes("ml law hr ux gdpr", "pr"), likes("pr", "ml law hr ux gdpr"), 460),
         (likes("ml", "law"), likes("hr", "ml"), 109),
+        (likes("hr ml", "law"), likes("law", "ml"), 317),
+        (likes("hr ml", "law"), likes("pr law", "ml"), 286),
+        (likes("hr ml ux", "law"), likes("law", "ml ux"), 384),
+        (likes("ml ux hr", "law"), likes("law", "ml ux"), 423),
+        (likes("cv ml hr", "law"), likes("law", "ml"), 357),
         (likes("ml", "law"), likes("hr", "ux"), 0),
         (likes("", "law", "2512", "J"), likes("", "ml", "2512", "K"), 250),
         (likes("", "law", "2512", "J"), likes("", "ml", "2513", "K"), 187),
@@ -85,7 +91,7 @@ def test_helping_each_other_is_worth_the_harmonic_mean(gained: int, given: int, 
     ],
 )
 def test_the_base_score_is_the_documented_one(one: Profile, other: Profile, worth: int) -> None:
-    assert (base(one, other), base(other, one)) == (worth, worth)
+    assert (base(one, other, PLAIN), base(other, one, PLAIN)) == (worth, worth)
 
 
 @given(st.sampled_from(CROWD), st.sampled_from(CROWD))
@@ -96,7 +102,7 @@ def test_the_base_score_is_the_same_from_both_sides(one: Profile, other: Profile
 @settings(max_examples=50)
 @given(st.sampled_from(CROWD), st.sampled_from(CROWD))
 def test_the_base_score_stays_within_its_weights(one: Profile, other: Profile) -> None:
-    assert 0 <= base(one, other) <= 900
+    assert 0 <= base(one, other) <= 1000
 
 
 @pytest.mark.parametrize(
@@ -114,10 +120,81 @@ def test_the_base_score_stays_within_its_weights(one: Profile, other: Profile) -
 def test_fairness_sends_people_to_those_who_met_nobody(approached: int, introduced: int, rate: int, added: int) -> None:
     visit = here(member("Anna"), approached=approached, introduced=introduced, lifetime_rate=rate).visit
 
-    assert fairness(visit, mean_rate=1000) == added
+    assert fairness(visit, 1000, PLAIN) == added
 
 
 def test_weights_can_be_other_ones() -> None:
     one, other = likes("ml", "law", "2512", "J"), likes("law", "ml", "2512", "K")
 
     assert base(one, other, Weights(help=500, peer=100, saturation=(0, 1000))) == 600
+
+
+BOOKS = Wish("K", TopicId("ml"), gives=TopicId("law"))
+BY_OCCUPATION = Wish("25", TopicId("ml"))
+
+
+def leisurely(pastimes: str, *, agreed: bool = True) -> Profile:
+    consents = replace(EVERYTHING, pastimes=agreed)
+    return profile(member("Anna", offers="law", pastimes=pastimes, consents=consents), VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "worth"),
+    [
+        ("chess choir", "chess", 16),
+        ("chess choir", "choir chess", 24),
+        ("chess choir dogs yoga film", "chess choir dogs yoga film", 30),
+        ("chess", "choir", 0),
+        ("tag", "tag", 0),
+    ],
+)
+def test_pastimes_count_a_little(one: str, other: str, worth: int) -> None:
+    assert base(leisurely(one), leisurely(other), PLAIN) == base(leisurely(other), leisurely(one), PLAIN) == worth
+
+
+def test_pastimes_count_only_if_both_agreed_that_they_are_named() -> None:
+    assert base(leisurely("chess"), leisurely("chess", agreed=False)) == 0
+
+
+@pytest.mark.parametrize(
+    ("wishes", "offers", "worth"),
+    [
+        ((BOOKS,), "ml", 35),
+        ((BY_OCCUPATION,), "ml", 35),
+        ((BY_OCCUPATION, BOOKS), "ml", 35),
+        ((BOOKS,), "hr", 0),
+        ((Wish("J", TopicId("ml")),), "ml", 0),
+        ((Wish("251", TopicId("ml")), Wish("2523", TopicId("ml"))), "ml", 0),
+        ((Wish("", TopicId("ml")),), "ml", 0),
+        ((Wish("K", TopicId("cv")),), "cv hr", 0),
+        ((Wish("J", TopicId("ml")),) * 6 + (BOOKS,), "ml", 0),
+    ],
+)
+def test_who_is_on_the_list_for_the_half_year_counts(wishes: tuple[Wish, ...], offers: str, worth: int) -> None:
+    anna = profile(member("Anna", wishes=wishes), VOCABULARY)
+    bo = profile(member("Bo", offers=offers, occupation="2522", industry="K"), VOCABULARY)
+
+    assert (base(anna, bo, PLAIN), base(bo, anna, PLAIN)) == (worth, worth)
+
+
+def test_being_on_each_others_lists_counts_double() -> None:
+    anna = profile(member("Anna", offers="hr", wishes=(BOOKS,), industry="J"), VOCABULARY)
+    bo = profile(member("Bo", offers="ml", wishes=(Wish("J", TopicId("hr")),), industry="K"), VOCABULARY)
+
+    assert base(anna, bo, PLAIN) == 70
+
+
+def test_what_a_wish_gives_in_return_may_not_be_sensitive() -> None:
+    wish = profile(member("Anna", wishes=(Wish("K", TopicId("ml"), gives=TopicId("cv")),)), VOCABULARY).wishes
+
+    assert wish == (Wish("K", TopicId("ml")),)
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(CROWD), st.sampled_from(CROWD), st.integers(0, 3), st.integers(0, 1), st.integers(0, 3000))
+def test_the_parts_of_a_score_add_up_to_it(one: Profile, other: Profile, approached: int, introduced: int, rate: int) -> None:
+    visit = here(member("Bo"), approached=approached, introduced=introduced, lifetime_rate=rate).visit
+    parts = partwise(one, 1000)(visit, other)
+
+    assert [part for part, _ in parts] == list(Part)
+    assert sum(worth for _, worth in parts) == base(one, other) + fairness(visit, 1000)

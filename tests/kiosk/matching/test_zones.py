@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kiosk.matching import choose_zone
 from kiosk.values import Colour, Symbol, Zone, ZoneId
-from tests.kiosk.matching.people import LIBRARY, NOOK, TABLE, ZONES
+from tests.kiosk.matching.people import LIBRARY, NOOK, PRINTER, SCREEN, TABLE, ZONES
 
 FULL = {LIBRARY.id: 4, TABLE.id: 8, NOOK.id: 2}
 
@@ -63,3 +63,31 @@ def test_a_full_zone_is_chosen_only_when_all_are_full(
 
     room = {zone.id for zone in ZONES if occupancy.get(zone.id, 0) < zone.capacity}
     assert chosen in room or not room
+
+
+@pytest.mark.parametrize("people", [2, 4, 8])
+def test_a_group_goes_where_all_find_a_place(people: int) -> None:
+    room = {LIBRARY.id: 1, TABLE.id: 0, NOOK.id: 0}
+
+    assert choose_zone(ZONES, room, quiet=False, people=people) == TABLE.id
+
+
+def test_a_group_that_fits_nowhere_goes_to_the_least_full_zone() -> None:
+    assert choose_zone(ZONES, {LIBRARY.id: 1, TABLE.id: 1, NOOK.id: 1}, quiet=False, people=9) == TABLE.id
+
+
+def test_a_place_for_resources_is_for_when_there_is_no_room_to_talk() -> None:
+    zones = (PRINTER, *ZONES)
+
+    assert choose_zone(zones, {}, quiet=False) == LIBRARY.id
+    assert choose_zone(zones, {}, quiet=False, partner_zone=PRINTER.id) == LIBRARY.id
+    assert choose_zone(zones, FULL, quiet=True) == PRINTER.id
+
+
+def test_only_who_meets_a_remote_participant_is_sent_to_the_screen() -> None:
+    zones = (SCREEN, *ZONES)
+
+    assert choose_zone(zones, {SCREEN.id: 1}, quiet=True, partner_zone=SCREEN.id) == SCREEN.id
+    assert choose_zone(zones, {}, quiet=False) == LIBRARY.id
+    assert choose_zone(zones, FULL, quiet=False) == LIBRARY.id
+    assert choose_zone([SCREEN], {}, quiet=False) == SCREEN.id

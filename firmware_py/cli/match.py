@@ -1,0 +1,84 @@
+"""`fikatap match`: the host sees why somebody was chosen, and decides otherwise."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from firmware_py.office import open_office
+
+
+def add(commands: Any) -> None:
+    """Add the commands to the parser."""
+    group = commands.add_parser("match", help="whom to meet, as the host wants it").add_subparsers(
+        metavar="WHAT", required=True
+    )
+    command = group.add_parser("explain", help="what speaks for and against everybody here, for one visitor")
+    command.add_argument("member", help="the visitor's id")
+    command.add_argument("other", nargs="?", help="only about this member")
+    command.set_defaults(handler=explain)
+    for word, handler, what in (
+        ("pin", pin, "have two introduced to each other, now or as soon as both are here"),
+        ("veto", veto, "keep two apart as long as both are here"),
+        ("unveto", unveto, "take a veto or a pin back"),
+    ):
+        command = group.add_parser(word, help=what)
+        command.add_argument("one", help="a member's id; the first one gets the badge")
+        command.add_argument("other", help="the other's")
+        command.set_defaults(handler=handler)
+    command = group.add_parser("swap", help="another partner in place of the last one, and another badge")
+    command.add_argument("member", help="the visitor's id")
+    command.set_defaults(handler=swap)
+    command = group.add_parser("group", help="have those who wait for a group sit down now")
+    command.set_defaults(handler=form_group)
+
+
+def explain(args: argparse.Namespace) -> int:
+    """Print a line for each person here, the best first, and below it what the score is made of."""
+    with open_office(args.config) as office:
+        for each in office.call("match.explain", member=args.member, other=args.other):
+            parts = ", ".join(f"{words} {worth:+}" for words, worth in each["parts"])
+            print(f"{each['score']:>5}  {each['name']} ({each['member']}): {each['verdict']}")
+            print(f"       {parts}" if parts else "       –")
+            if each["may"]:
+                print(f"       {each['reason']}")
+    return 0
+
+
+def pin(args: argparse.Namespace) -> int:
+    """Note who is to meet whom."""
+    with open_office(args.config) as office:
+        here = office.call("match.pin", one=args.one, other=args.other)["both_here"]
+    print("noted: they are introduced now" if here else "noted: they are introduced when both are here")
+    return 0
+
+
+def veto(args: argparse.Namespace) -> int:
+    """Note who is not to meet whom."""
+    with open_office(args.config) as office:
+        office.call("match.veto", one=args.one, other=args.other)
+    print("noted")
+    return 0
+
+
+def unveto(args: argparse.Namespace) -> int:
+    """Take that back."""
+    with open_office(args.config) as office:
+        office.call("match.unveto", one=args.one, other=args.other)
+    print("noted")
+    return 0
+
+
+def swap(args: argparse.Namespace) -> int:
+    """Undo the last introduction and ask for another one."""
+    with open_office(args.config) as office:
+        other = office.call("match.swap", member=args.member)["instead_of"]
+    print(f"somebody else than {other} is looked for; a new badge comes")
+    return 0
+
+
+def form_group(args: argparse.Namespace) -> int:
+    """Have a group sit down."""
+    with open_office(args.config) as office:
+        print(f"{office.call('match.group')['waiting']} wait for a group; their slips come if they go together")
+    return 0

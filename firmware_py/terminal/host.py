@@ -1,0 +1,163 @@
+"""What the host asks of the door: a visitor's mood, who is to meet whom and who is not, and why somebody was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from firmware_py.matching.embedded import EmbeddedMatching, question
+from firmware_py.office import CommandError
+from kiosk.door import DoorState, last_own
+from kiosk.events import Event, GroupAsked, MatchSwapped, MoodChosen, PairRuled
+from kiosk.matching.engine import Explanation
+from kiosk.matching.groups import LEAST
+from kiosk.matching.reasons import person_number, reason_sentence
+from kiosk.occasions import in_words
+from kiosk.values import MemberId, Mood, Now, Ruling, Visit, pair_of
+
+MOST_EXPLAINED = 50
+"""How many people an explanation is about at most, the best first."""
+
+
+class Host:
+    """Carries the host's commands out; each method but `commands` is one.
+
+    `apply` takes an event and raises `CommandError` when it can't be stored; `matching` makes an engine to ask.
+    """
+
+    def __init__(
+        self,
+        state: Callable[[], DoorState],
+        apply: Callable[[Event], None],
+        matching: Callable[[], EmbeddedMatching],
+        now: Callable[[], Now],
+    ) -> None:
+        self._state = state
+        self._apply = apply
+        self._matching = matching
+        self._now = now
+
+    @property
+    def commands(self) -> dict[str, Callable[..., Any]]:
+        """What can be asked for, by name."""
+        return {
+            "visits.mood": self.mood,
+            "match.explain": self.explain,
+            "match.pin": self.pin,
+            "match.veto": self.veto,
+            "match.unveto": self.unveto,
+            "match.swap": self.swap,
+            "match.group": self.group,
+            "schedule": self.schedule,
+        }
+
+    def mood(self, *, member: MemberId, mood: Mood) -> Any:
+        """Note what a visitor wants of this visit."""
+        visit = self._here(member)
+        if mood is not Mood.COFFEE:
+            self._willing(visit)
+        self._apply(MoodChosen(member, mood))
+        return {"visit": visit.id, "mood": mood.value}
+
+    def explain(self, *, member: MemberId, other: MemberId | None = None) -> Any:
+        """Tell in the café's language what the engine thinks of everybody here for a visitor, or of one of them."""
+        state = self._state()
+        visit = self._here(member)
+        if other is not None:
+            self._here(other)
+        matching = self._matching()
+        matching.open()
+        try:
+            found = matching.explain(question(state, visit, self._now()))
+        finally:
+            matching.close()
+        told = [self._told(state.partners()[each.partner], each) for each in found]
+        return [each for each in told if other in (None, each["member"])][:MOST_EXPLAINED]
+
+    def pin(self, *, one: MemberId, other: MemberId) -> Any:
+        """Have two introduced to each other, now when both are here, else as soon as they are."""
+        here = [visit for visit in map(self._state().visit_of, self._two(one, other)) if visit is not None]
+        if not here:
+            raise CommandError(f"neither {one} nor {other} is checked in; one of them must be")
+        for visit in here:
+            self._willing(visit)
+            if visit.mood is not Mood.INTRODUCE:
+                raise CommandError(
+                    f"{visit.member.id} wants {visit.mood.value} today; 'fikatap visits mood {visit.member.id} introduce' first"
+                )
+        self._apply(PairRuled(one, other, Ruling.PIN))
+        return {"pinned": [one, other], "both_here": len(here) == 2}
+
+    def veto(self, *, one: MemberId, other: MemberId) -> Any:
+        """Keep two apart as long as both stay."""
+        if all(self._state().visit_of(each) is None for each in self._two(one, other)):
+            raise CommandError(f"neither {one} nor {other} is checked in; 'fikatap members block' keeps two apart for good")
+        self._apply(PairRuled(one, other, Ruling.VETO))
+        return {"vetoed": [one, other]}
+
+    def unveto(self, *, one: MemberId, other: MemberId) -> Any:
+        """Take a veto or a pin back."""
+        if pair_of(one, other) not in self._state().rulings:
+            raise CommandError(f"nothing was decided about {one} and {other}")
+        self._apply(PairRuled(one, other, None))
+        return {"free": [one, other]}
+
+    def swap(self, *, member: MemberId) -> Any:
+        """Undo a visitor's last introduction and find them another one."""
+        visit = self._here(member)
+        last = last_own(visit)
+        if last is None:
+            raise CommandError(f"{member} was introduced to nobody in this visit")
+        if visit.id in self._state().asked:
+            raise CommandError(f"{member} is just being asked about; try again")
+        self._apply(MatchSwapped(member))
+        return {"visit": visit.id, "instead_of": last.member}
+
+    def group(self) -> Any:
+        """Have those who wait for a group sit down now, as far as they go together."""
+        self._apply(GroupAsked())
+        waiting = len(self._state().group_of)
+        if waiting < LEAST:
+            raise CommandError(f"{waiting} wait for a group; it takes {LEAST}: 'fikatap visits mood MEMBER group'")
+        return {"waiting": waiting}
+
+    def schedule(self) -> Any:
+        """Return what is on in the days to come, in the café's language, and what was wrong with the file."""
+        state = self._state()
+        lines = [
+            {"day": state.house.day_in_words(each.starts), "line": in_words(state.house, state.house.language, each)}
+            for each in state.schedule.occasions
+        ]
+        return {"occasions": lines, "trouble": state.schedule.trouble}
+
+    def _here(self, member: MemberId) -> Visit:
+        visit = self._state().visit_of(member)
+        if visit is None:
+            raise CommandError(f"{member} is not checked in")
+        return visit
+
+    def _two(self, one: MemberId, other: MemberId) -> tuple[MemberId, MemberId]:
+        if one == other:
+            raise CommandError(f"{one} is one person; name two members")
+        return one, other
+
+    def _willing(self, visit: Visit) -> None:
+        if not visit.member.consents.introductions:
+            raise CommandError(f"{visit.member.id} did not agree to be introduced to others")
+
+    def _told(self, visit: Visit, each: Explanation) -> dict[str, Any]:
+        house = self._state().house
+        texts, language = house.texts, house.language
+        gate = "open" if each.gate is None else each.gate.value
+        called = visit.member.called.strip() or person_number(visit.number, texts, language)
+        return {
+            "member": visit.member.id,
+            "name": called,
+            "number": visit.number,
+            "score": each.score,
+            "parts": [[texts.say(language, f"part.{part.value}"), worth] for part, worth in each.parts if worth],
+            "pinned": each.pinned,
+            "may": each.gate is None,
+            "verdict": texts.say(language, f"gate.{gate}"),
+            "reason": reason_sentence(each.reason, called, texts, house.vocabulary, language, visit.number),
+        }

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from kiosk.door import DoorState, step
+from kiosk.effects import Answer, CloseVisit, Ending, FindMatch, LightZone, NoteMet, OpenVisit, SettleMatch
+from kiosk.events import (
+    MatchAnswered,
+    MemberCheckedIn,
+    MemberLeft,
+    MemberRemoved,
+    PresenceHeard,
+    Started,
+    TimePassed,
+)
+from kiosk.signals import Signal
+from kiosk.values import Member, Mood, Now, Visit, VisitId, ZoneId
+from tests.kiosk.matching.people import LIBRARY, TABLE
+from tests.kiosk.rig import (
+    HOUSE,
+    MAEVE,
+    RULES,
+    SIGRID,
+    SOREN,
+    at,
+    badge_of,
+    clock,
+    effects_of,
+    introduction,
+    opened,
+    play,
+    said,
+    tap,
+    visit_id,
+)
+
+NOON = 40_000_000
+
+
+def other_door(someone: Member, number: int = 1, zone: ZoneId | None = TABLE.id, now: Now | None = None) -> Visit:
+    """Return a visit that began at another door."""
+    return Visit(VisitId(f"t2-y-{number}"), number, someone, now or at(NOON), zone=zone)
+
+
+def heard(*visits: Visit, whole: bool = False) -> PresenceHeard:
+    return PresenceHeard(open=visits, whole=whole)
+
+
+HIS = other_door(SOREN)
+HERS = other_door(MAEVE, 2)
+
+
+def knowing(*visits: Visit) -> DoorState:
+    return play(opened(), (heard(*visits), at(NOON)))
+
+
+def test_who_came_in_by_another_door_is_known_and_counted_and_nothing_is_stored() -> None:
+    state, effects = step(opened(), heard(HIS, HERS), at(NOON))
+    assert effects == ()
+    assert state.visits == {}
+    assert state.occupancy() == {TABLE.id: 2}
+    assert state.elsewhere.visit_of(SOREN.id) == HIS
+    assert set(state.partners()) == {HIS.id, HERS.id}
+
+
+def test_a_tap_soon_after_says_where_to_go_and_a_later_one_is_a_check_out() -> None:
+    state = knowing(HIS)
+    soon, late = at(NOON + 1_000), at(NOON + RULES.checkout_after_ms)
+    assert effects_of(state, tap(SOREN), soon) == (
+        said(Signal.ALREADY_HERE, SOREN, TABLE),
+        LightZone(TABLE.id, RULES.light_ms),
+    )
+    after, effects = step(state, tap(SOREN), late)
+    assert effects == (CloseVisit(HIS.id, Ending.TAPPED), said(Signal.GOODBYE, SOREN, TABLE))
+    assert after.elsewhere.visits == {}
+    assert effects_of(state, tap(SOREN, lying=True), late)[0] == said(Signal.ALREADY_HERE, SOREN, TABLE)
+
+
+def test_staff_can_check_out_but_not_in_who_came_in_by_another_door() -> None:
+    state = knowing(HIS)
+    assert effects_of(state, MemberCheckedIn(SOREN), at(NOON)) == ()
+    assert effects_of(state, MemberLeft(SOREN.id), at(NOON)) == (CloseVisit(HIS.id, Ending.STAFF),)
+
+
+def test_an_unconfirmed_visit_elsewhere_does_not_keep_anybody_out() -> None:
+    state = knowing(replace(HIS, confirmed=False))
+    assert any(isinstance(effect, OpenVisit) for effect in effects_of(state, tap(SOREN), at(NOON)))
+
+
+def test_somebody_is_introduced_to_who_came_in_by_another_door_and_told_of_it_when_they_tap_here() -> None:
+    state = play(knowing(HERS), (tap(SIGRID), at(NOON)))
+    sigrid = visit_id(1)
+    found = introduction(sigrid, HERS.id)
+    state, effects = step(state, MatchAnswered(sigrid, found, TABLE.id), at(NOON + 100))
+    (settled,) = [effect for effect in effects if isinstance(effect, SettleMatch)]
+    assert (settled.partner, settled.introduction) == (MAEVE.id, found)
+    (job,) = state.spool.jobs.values()
+    badge = badge_of(job)
+    assert MAEVE.called in str(badge)
+    assert state.elsewhere.visits[HERS.id].approached == 1
+    assert HERS.id not in state.visits
+    told = effects_of(state, tap(MAEVE), at(NOON + 5_000))
+    assert [SIGRID.called in effect.words for effect in told if isinstance(effect, Answer)] == [True]
+    assert any(isinstance(effect, NoteMet) for effect in told)
+
+
+def test_an_answer_about_somebody_who_left_by_another_door_is_asked_again() -> None:
+    state = play(knowing(HERS), (tap(SIGRID), at(NOON)), (PresenceHeard(closed=(HERS.id,)), at(NOON)))
+    answer = MatchAnswered(visit_id(1), introduction(visit_id(1), HERS.id), TABLE.id)
+    assert effects_of(state, answer, at(NOON)) == (FindMatch(visit_id(1)),)
+    wants_coffee = play(state, (heard(replace(HERS, mood=Mood.COFFEE)), at(NOON)))
+    assert effects_of(wants_coffee, answer, at(NOON)) == (FindMatch(visit_id(1)),)
+
+
+def test_who_was_not_told_yet_where_to_go_is_nobody_to_choose() -> None:
+    state = knowing(other_door(SOREN, zone=None), HERS)
+    assert set(state.partners()) == {HERS.id}
+
+
+def test_nobody_is_their_own_partner_when_they_are_here_twice() -> None:
+    state = play(opened(), (tap(SOREN), at(NOON)), (heard(HIS), at(NOON)))
+    assert set(state.partners()) == {visit_id(1)}
+
+
+def test_a_whole_page_replaces_what_was_known_of_other_doors_only() -> None:
+    state = play(knowing(HIS), (tap(SIGRID), at(NOON)), (heard(HERS, whole=True), at(NOON)))
+    assert set(state.elsewhere.visits) == {HERS.id}
+    assert set(state.visits) == {visit_id(1)}
+
+
+def test_a_check_out_at_another_door_ends_the_visit_here() -> None:
+    state = play(opened(), (tap(SIGRID), at(NOON)))
+    after, effects = step(state, PresenceHeard(closed=(visit_id(1), HIS.id)), at(NOON))
+    assert CloseVisit(visit_id(1), Ending.TAPPED) in effects
+    assert after.visits == {}
+    assert after.asked == {}
+
+
+def test_approaches_at_other_doors_count_here_and_never_less() -> None:
+    state = play(opened(), (tap(SIGRID), at(NOON)))
+    visit = state.visits[visit_id(1)]
+    more = play(state, (heard(replace(visit, approached=2)), at(NOON)))
+    assert more.visits[visit.id] == replace(visit, approached=2)
+    assert play(more, (heard(replace(visit, approached=1)), at(NOON))) == more
+    assert more.elsewhere.visits == {}
+
+
+def test_visits_elsewhere_end_with_the_day_and_with_the_longest_stay() -> None:
+    yesterday, today = clock(20_000, 12), clock(20_001, 12)
+    long_ago = other_door(SOREN, now=Now("monday", NOON - RULES.max_stay_ms))
+    of_yesterday = other_door(MAEVE, 2, now=Now("sunday", 0, yesterday))
+    of_today = other_door(SIGRID, 3, now=Now("monday", NOON, today))
+    state = play(opened(), (heard(long_ago, of_yesterday, of_today), at(NOON)))
+    assert set(play(state, (TimePassed(), at(NOON, wall=today))).elsewhere.visits) == {of_today.id}
+
+
+def test_a_badge_number_that_somebody_has_at_another_door_is_not_given() -> None:
+    state = play(knowing(HIS, HERS), (tap(SIGRID), at(NOON)))
+    assert [visit.number for visit in state.visits.values()] == [3]
+
+
+def test_who_is_erased_is_gone_from_other_doors_too() -> None:
+    assert knowing(HIS, HERS).elsewhere.visits.keys() == {HIS.id, HERS.id}
+    state = play(knowing(HIS, HERS), (MemberRemoved(SOREN.id), at(NOON)))
+    assert state.elsewhere.visits == {HERS.id: HERS}
+    assert state.elsewhere.here == {MAEVE.id: HERS.id}
+
+
+def test_a_start_keeps_what_is_known_of_other_doors() -> None:
+    state = play(knowing(HIS), (Started(starts=8), at(NOON)))
+    assert state.elsewhere.visits == {HIS.id: HIS}
+    assert state.house is HOUSE
+
+
+def test_a_full_zone_at_another_door_is_full_here() -> None:
+    crowd = [other_door(replace(SOREN, id=f"x{n}"), n) for n in range(1, TABLE.capacity + 1)]
+    state = play(knowing(*crowd), (tap(SIGRID), at(NOON)), (TimePassed(), at(NOON + RULES.match_deadline_ms)))
+    assert state.visits[visit_id(1)].zone == LIBRARY.id
