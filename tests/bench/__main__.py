@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.bench import badges, door, ledger, matching, terminal
+from tests.bench import badges, door, engine, evaluation, ledger, matching, terminal
 
 
 def main() -> None:
@@ -17,6 +17,8 @@ def main() -> None:
         ("rules", door.figures),
         ("ledger", ledger.figures),
         ("matching", matching.figures),
+        ("engine", engine.figures),
+        ("evaluation", evaluation.figures),
         ("badges", badges.figures),
         ("process", terminal.process),
         ("past", terminal.verdict_ratio),

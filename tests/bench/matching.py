@@ -8,7 +8,7 @@ from time import perf_counter_ns
 
 from firmware_py.roster import made_up_members
 from firmware_py.vocabulary import load_vocabulary
-from kiosk.matching import Present, find_match, profile
+from kiosk.matching import Circumstances, Present, find_match, profile
 from kiosk.values import Colour, Member, Now, Symbol, Visit, VisitId, Zone, ZoneId
 from kiosk.vocabulary import Vocabulary
 
@@ -55,8 +55,11 @@ def figures() -> dict[str, float]:
             for _ in range(MATCHES):
                 visitor = chance.choice(present)
                 occupancy = {zone.id: chance.randrange(200) for zone in ZONES}
+                circumstances = Circumstances(
+                    zones=ZONES, occupancy=occupancy, mean_rate=1_000, met={visitor.profile.member: met}
+                )
                 began = perf_counter_ns()
-                find_match(visitor, present, met, ZONES, occupancy, mean_rate=1_000)
+                find_match(visitor, present, circumstances)
                 taken.append((perf_counter_ns() - began) / 1e6)
             cuts = quantiles(taken, n=100, method="inclusive")
             for name, value in (("p50", cuts[49]), ("p99", cuts[98])):

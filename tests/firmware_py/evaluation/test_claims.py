@@ -1,0 +1,99 @@
+"""What docs/matching.md claims, on a seed on which nothing was tuned; `fikatap matching evaluate --all` shows all of it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from firmware_py.evaluation.figures import Figures, Plan
+from firmware_py.evaluation.people import People, made_up_people
+from firmware_py.evaluation.privacy import betrayal, unmasked
+from firmware_py.evaluation.report import MEMBERS, SHAPES, WORTHS, evaluate
+from firmware_py.evaluation.snapshot import crowd, share_of_best
+from firmware_py.vocabulary import load_vocabulary
+
+VOCABULARY = load_vocabulary()
+SEED = 1
+RANDOM_TIMES, ONE_SIDED_TIMES = 5.5, 1.8
+"""What was reached, less what one seed may differ by."""
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@cache
+def people(kind: str, seed: int) -> People:
+    return made_up_people(MEMBERS, seed, VOCABULARY, SHAPES[kind]).people
+
+
+@cache
+def outcomes(kind: str, visits: int, policies: tuple[str, ...]) -> list[dict[str, Figures]]:
+    """Return the figures for each worth of a peer."""
+    plans = [Plan(visits=visits, peer=peer, threshold=threshold) for peer, threshold in WORTHS]
+    played = evaluate(lambda seed: people(kind, seed), VOCABULARY, plans, seeds=(SEED,), policies=policies)
+    return [outcome.policies for outcome in played]
+
+
+def evenings(kind: str = "standard") -> list[dict[str, Figures]]:
+    return outcomes(kind, 150, ("random", "one-sided", "ours"))
+
+
+def test_random_pairs_help_both_sides_about_as_often_as_in_real_cafes() -> None:
+    assert 0.03 <= evenings()[0]["random"].win_win <= 0.07
+
+
+def test_where_peers_count_both_gain_several_times_as_often_as_by_chance_or_one_sided() -> None:
+    found = evenings()[0]
+    assert found["ours"].win_win >= RANDOM_TIMES * found["random"].win_win
+    assert found["ours"].win_win >= ONE_SIDED_TIMES * found["one-sided"].win_win
+
+
+def test_where_peers_count_little_both_still_gain_more_often() -> None:
+    found = evenings()[1]
+    assert found["ours"].win_win >= 3 * found["random"].win_win
+    assert found["ours"].win_win > found["one-sided"].win_win
+
+
+def test_people_of_another_kind_gain_more_often_too() -> None:
+    for found in evenings("other"):
+        assert found["ours"].win_win >= 3 * found["random"].win_win
+        assert found["ours"].win_win > found["one-sided"].win_win
+
+
+@pytest.mark.parametrize(("visits", "least"), [(40, 0.90), (150, 0.97)])
+def test_nearly_everybody_who_wants_to_meets_somebody(visits: int, least: float) -> None:
+    found = evenings()[0] if visits == 150 else outcomes("standard", visits, ("ours",))[0]
+    assert found["ours"].introduced >= least
+
+
+@pytest.mark.parametrize("kind", ["standard", "other"])
+def test_nobody_is_overrun_and_nothing_happens_that_must_not(kind: str) -> None:
+    ours = evenings(kind)[0]["ours"]
+    assert ours.most_approached <= 3
+    assert ours.most_approached_quiet <= 1
+    assert (ours.repeats, ours.one_employer, ours.unwilling, ours.no_language) == (0, 0, 0, 0)
+
+
+def test_approaches_fall_evenly_on_those_who_come() -> None:
+    found = evenings()[0]
+    assert found["ours"].gini <= 0.35
+    assert found["ours"].gini < found["random"].gini < found["one-sided"].gini
+
+
+@pytest.mark.parametrize("count", [40, 150])
+def test_pairs_of_everybody_at_once_come_near_the_best_that_there_are(count: int) -> None:
+    shares = [share_of_best(crowd(people("standard", SEED).members, count, seed, VOCABULARY)) for seed in (1, 2, 3)]
+    assert min(shares) >= 0.95
+    assert sum(shares) / len(shares) >= 0.96
+
+
+def test_a_partners_trade_does_not_betray_a_sensitive_need() -> None:
+    found = betrayal(people("standard", SEED).members, VOCABULARY, VOCABULARY, 40_000, SEED)
+    assert found.introductions >= 40_000
+    assert found.low >= 0.65
+    assert found.high <= 1.25
+
+
+def test_it_would_if_nothing_were_masked() -> None:
+    found = betrayal(people("standard", SEED).members, VOCABULARY, unmasked(VOCABULARY), 4_000, SEED)
+    assert found.low > 1.25
