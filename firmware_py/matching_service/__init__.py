@@ -1,0 +1,1 @@
+"""The shared matching service: imported by `fikatap matching` only, with the libraries of the extra `service`."""

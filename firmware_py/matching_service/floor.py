@@ -1,0 +1,268 @@
+"""One venue under its lock: what check-ins and facts change, in one transaction; counters follow from the facts.
+
+All of it happens in memory, on copies of what is committed; `finish` writes what became of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Self
+
+import msgspec
+from msgspec.structs import asdict, replace
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from drivers.matching import wire
+from firmware_py.matching_service.database import Database
+from firmware_py.matching_service.memory import MatchRow, Memory, State, VisitRow
+from firmware_py.matching_service.tables import AnyRow, card, chain, match, met, touched, venue, visit
+from kiosk.values import Introduction, MemberId, Mood, VisitId, Zone
+
+RESERVED_MS = 120_000
+"""How long a proposal waits for its terminal to settle it."""
+LONGEST_TALK_MS = 86_400_000
+
+# Rows that refer to the venue may be written meanwhile, hence "no key".
+_LOCK = (
+    select(venue.c.version, venue.c.horizon, venue.c.turn, venue.c.zones, chain.c.revision)
+    .join(chain, chain.c.id == venue.c.chain)
+    .where(venue.c.id == bindparam("venue"))
+    .with_for_update(of=venue, key_share=True)
+)
+_MET = select(met.c.partner).where(met.c.chain == bindparam("chain"), met.c.member == bindparam("member"))
+_SET = update(venue).where(venue.c.id == bindparam("which"))
+_SET_VERSION = _SET.values(version=bindparam("version"), turn=bindparam("turn"))
+_SET_ZONES = _SET.values(version=bindparam("version"), turn=bindparam("turn"), zones=bindparam("zones"))
+_VISIT = tuple(name for name in VisitRow.__struct_fields__ if name != "id")
+_MATCH = ("partner_member", "introduction", "until_ms", "version")
+
+
+class Floor:
+    """A venue's visits and matches. What changes here gets the version `version` in presence, once `finish` was called."""
+
+    def __init__(
+        self, database: Database, connection: AsyncConnection, memory: Memory, state: State, row: AnyRow, now_ms: int
+    ) -> None:
+        self._database = database
+        self._connection = connection
+        self._horizon = state.horizon
+        self._matches = dict(state.matches)
+        self._changed: set[str] = set()
+        self._rematched: dict[tuple[str, str], MatchRow] = {}
+        self._meetings: set[tuple[str, str]] = set()
+        self._touched: set[str] = set()
+        self.memory = memory
+        self.visits: dict[str, VisitRow] = dict(state.visits)
+        self.now_ms = now_ms
+        self.version: int = row.version + 1
+        self.revision: int = row.revision
+        self.turn: int = row.turn
+        self.zones = msgspec.json.decode(row.zones, type=tuple[Zone, ...])
+        self._before = (self.turn, self.zones)
+
+    @classmethod
+    async def lock(cls, database: Database, connection: AsyncConnection, memory: Memory, now_ms: int) -> Self:
+        """Wait for the venue's lock and return the floor; the lock is held until the end of the transaction."""
+        row = (await connection.execute(_LOCK, {"venue": memory.venue})).one()
+        return cls(database, connection, memory, await memory.read(connection, row.version, row.horizon), row, now_ms)
+
+    def open(self, presence: wire.Presence, *, live: bool, source: str = "", sequence: int = 0) -> None:
+        """Open a visit, unless it is known; the member's earlier one ends. The memory has looked the member up.
+
+        A visit that a check-in opened (`live`) is surer than one from a journal: that one ends at once.
+        """
+        known = self.visits.get(presence.visit)
+        if known is not None and known.member is not None:
+            return
+        # The end may have been heard of before the beginning.
+        closed_ms = None if known is None else known.closed_ms
+        others = [each for each in self.visits.values() if each.member == presence.member and each.closed_ms is None]
+        if closed_ms is None and others:
+            if not live and any(other.live for other in others):
+                closed_ms = self.now_ms
+            else:
+                for other in others:
+                    self._change(other.id, closed_ms=self.now_ms)
+        person = self.memory.person(presence.member)
+        self.visits[presence.visit] = VisitRow(
+            id=presence.visit,
+            member=presence.member,
+            number=presence.number,
+            door=presence.door,
+            opened_ms=presence.opened_ms,
+            approached=0,
+            introduced=0,
+            lifetime_rate=0 if person is None else person.lifetime_rate,
+            arrived_ms=self.now_ms,
+            live=live,
+            closed_ms=closed_ms,
+            version=self.version,
+            **self._said(presence, source, sequence),
+        )
+        self._changed.add(presence.visit)
+
+    def change(self, presence: wire.Presence, source: str, sequence: int) -> None:
+        """Take mood, zone and certainty of a visit, unless something newer is known; a visit not heard of is opened."""
+        known = self.visits.get(presence.visit)
+        if known is None or known.member is None:
+            self.open(presence, live=False, source=source, sequence=sequence)
+        elif source != known.source or sequence >= known.sequence:
+            self._change(presence.visit, **self._said(presence, source, sequence))
+
+    def close(self, visit_id: VisitId) -> None:
+        """End a visit; the end of one not heard of is kept until it is."""
+        known = self.visits.get(visit_id)
+        if known is None:
+            self.visits[visit_id] = VisitRow(
+                id=visit_id,
+                member=None,
+                number=0,
+                door="",
+                mood=Mood.INTRODUCE.value,
+                opened_ms=None,
+                zone=None,
+                confirmed=False,
+                approached=0,
+                introduced=0,
+                lifetime_rate=0,
+                talks_until_ms=None,
+                arrived_ms=self.now_ms,
+                live=False,
+                source="",
+                sequence=0,
+                closed_ms=self.now_ms,
+                version=self.version,
+            )
+            self._changed.add(visit_id)
+        elif known.closed_ms is None:
+            self._change(visit_id, closed_ms=self.now_ms)
+
+    def settle(self, told: wire.MatchSettled) -> None:
+        """Take what a visitor was told: it confirms the service's proposal or takes it back, and it is a fact in any case."""
+        introduction = told.introduction
+        partner = None if introduction is None else introduction.partner
+        self._take_back(lambda each: each.visit == told.visit and each.partner != partner)
+        if introduction is not None:
+            visit_of_partner = self.visits.get(introduction.partner)
+            partner_member = told.partner or (None if visit_of_partner is None else visit_of_partner.member)
+            known = self._matches.get((told.visit, introduction.partner))
+            self.turn += known is None or known.until_ms is not None
+            self._keep(told.visit, told.member, introduction, partner_member, until_ms=None)
+            if partner_member is not None and partner_member != told.member:
+                self._meetings |= {(told.member, partner_member), (partner_member, told.member)}
+                self._touched |= {told.member, partner_member}
+        if told.zone is not None and told.visit in self.visits:
+            self._change(told.visit, zone=told.zone)
+
+    def reserve(self, member_id: MemberId, introduction: Introduction, partner: MemberId) -> None:
+        """Keep a proposal until it is settled or lapses: to everybody else it counts as an introduction."""
+        self._keep(introduction.visit, member_id, introduction, partner, until_ms=self.now_ms + RESERVED_MS)
+
+    def reserved(self, visit_id: VisitId) -> Introduction | None:
+        """Return the proposal that still waits to be settled for a visit."""
+        for each in self._matches.values():
+            if each.visit == visit_id and each.until_ms is not None and each.introduction is not None:
+                return msgspec.json.decode(each.introduction, type=Introduction)
+        return None
+
+    def lapse(self) -> None:
+        """Take back the proposals that nobody settled in time."""
+        self._take_back(lambda each: each.until_ms is not None and each.until_ms < self.now_ms)
+
+    def seat(self, visit_id: VisitId, zone: str) -> None:
+        """Note in which zone a visitor will be."""
+        self._change(visit_id, zone=zone)
+
+    async def bind(self, bound: wire.CardBound) -> None:
+        """Take that a card belongs to a member."""
+        mine = (card.c.chain == self.memory.chain, card.c.card == bound.card, card.c.key == bound.key)
+        before = await self._connection.scalar(select(card.c.member).where(*mine))
+        row = {"card": bound.card, "key": bound.key, "member": bound.member, "blocked": bound.blocked}
+        await self._database.put(
+            self._connection, card, [{"chain": self.memory.chain, **row}], update=("member", "blocked")
+        )
+        self._touched |= {bound.member} if before is None else {bound.member, before}
+
+    async def met(self, member_id: MemberId) -> set[MemberId]:
+        """Return whom a member met within six months anywhere, or is to meet here."""
+        values = {"chain": self.memory.chain, "member": member_id}
+        found = set(await self._connection.scalars(_MET, values))
+        for each in self._matches.values():
+            if each.member == member_id and each.partner_member is not None:
+                found.add(each.partner_member)
+            elif each.partner_member == member_id:
+                found.add(each.member)
+        return found
+
+    def count(self) -> None:
+        """Work the counters of all visits that changed out from the matches."""
+        if not self._changed:
+            return
+        approached = Counter(each.partner for each in self._matches.values())
+        introduced = Counter(each.visit for each in self._matches.values())
+        for id_ in self._changed & self.visits.keys():
+            counters = {"approached": approached[id_], "introduced": introduced[id_], "version": self.version}
+            self.visits[id_] = replace(self.visits[id_], **counters)
+
+    async def finish(self) -> State | None:
+        """Write what changed; return the venue as it is once that is committed, None where nothing changed for other doors."""
+        self.count()
+        put, own = self._database.put, {"venue": self.memory.venue}
+        visits = [own | asdict(self.visits[each]) for each in sorted(self._changed & self.visits.keys())]
+        await put(self._connection, visit, visits, update=_VISIT)
+        matches = [own | asdict(each) for _, each in sorted(self._rematched.items())]
+        await put(self._connection, match, matches, update=_MATCH)
+        if self._changed or (self.turn, self.zones) != self._before:
+            values: dict[str, Any] = {"which": self.memory.venue, "version": self.version, "turn": self.turn}
+            if self.zones != self._before[1]:
+                await self._connection.execute(_SET_ZONES, values | {"zones": msgspec.json.encode(self.zones)})
+            else:
+                await self._connection.execute(_SET_VERSION, values)
+        here = {"chain": self.memory.chain}
+        # In one order everywhere: neighbours who write the same pairs wait for each other, but never in a circle.
+        pairs = [{**here, "member": a, "partner": b, "at_ms": self.now_ms} for a, b in sorted(self._meetings)]
+        await put(self._connection, met, pairs, update=("at_ms",))
+        if self._touched:
+            await self._connection.execute(insert(touched), [{**here, "member": each} for each in sorted(self._touched)])
+        return State(self.version, self._horizon, self.visits, self._matches) if self._changed else None
+
+    def _change(self, visit_id: str, **values: Any) -> None:
+        self.visits[visit_id] = replace(self.visits[visit_id], **values)
+        self._changed.add(visit_id)
+
+    def _said(self, presence: wire.Presence, source: str, sequence: int) -> dict[str, Any]:
+        talks = min(presence.talks_for_ms, LONGEST_TALK_MS)
+        return {
+            "mood": presence.mood.value,
+            "zone": presence.zone,
+            "confirmed": presence.confirmed,
+            "talks_until_ms": self.now_ms + talks if talks else None,
+            "source": source,
+            "sequence": sequence,
+        }
+
+    def _keep(
+        self, visit_id: VisitId, member_id: MemberId, introduction: Introduction, partner: str | None, *, until_ms: int | None
+    ) -> None:
+        key = visit_id, introduction.partner
+        known = self._matches.get(key)
+        self._matches[key] = self._rematched[key] = MatchRow(
+            visit=visit_id,
+            partner=introduction.partner,
+            member=member_id if known is None else known.member,
+            partner_member=partner,
+            introduction=msgspec.json.encode(introduction),
+            until_ms=until_ms,
+            version=self.version,
+        )
+        self._changed |= {visit_id, introduction.partner}
+
+    def _take_back(self, which: Callable[[MatchRow], bool]) -> None:
+        """Undo reserved proposals; what is left of one is a row without introduction, for other processes to see."""
+        for key, each in list(self._matches.items()):
+            if each.until_ms is not None and which(each):
+                del self._matches[key]
+                self._rematched[key] = replace(each, introduction=None, until_ms=None, version=self.version)
+                self._changed |= {each.visit, each.partner}

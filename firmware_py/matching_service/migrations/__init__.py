@@ -1,0 +1,1 @@
+"""The steps by which Alembic makes and changes the tables."""
