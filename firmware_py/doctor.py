@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import StrEnum
@@ -11,19 +12,24 @@ from typing import Any
 
 from msgspec import Struct
 
-from drivers.errors import ConfigError, DeviceError, FikatapError
-from drivers.ports import PrinterStatus
+from drivers.errors import ConfigError, DeviceError, DeviceRefused, FikatapError
+from drivers.ports import Lights, Printer, PrinterStatus, Sounder
 from firmware_py.config import Chosen, Config
 from firmware_py.findings import FindingsError, FindingsFile
+from firmware_py.machine import Machine
 from firmware_py.terminal.control import ControlClient, NotRunning
 from firmware_py.texts import load_texts
 from firmware_py.wiring import Wiring
+from kiosk.signals import Signal
 from kiosk.values import Language
 
 LEAST_FREE_MB = 100
-IN_THE_WAY = ("pn533_usb", "pn533", "nfc")
-"""Kernel modules that take an ACR122U away from pcscd."""
-
+IN_THE_WAY = {"pcsc": ("pn533_usb", "pn533", "nfc"), "pn532": ("pn532_uart", "pn533_i2c", "pn533")}
+"""Kernel modules that take a reader away, by its driver."""
+TRIAL_S = 30.0
+"""How long the printer may take to say that the test badge is out."""
+LOOK_S = 1.5
+"""How long each light is on by itself."""
 
 EVERY_MEMBER = 1_000_000
 SHOWN_LETTERS = 20
@@ -47,12 +53,11 @@ class Finding(Struct, frozen=True):
 
 
 class Doctor:
-    """Looks at one configuration; `modules` is the kernel's list of loaded modules, `synchronised` tells of a right clock."""
+    """Looks at one configuration on one machine."""
 
-    def __init__(self, config: Config, *, modules: Path = Path("/proc/modules"), synchronised: Path) -> None:
+    def __init__(self, config: Config, machine: Machine) -> None:
         self._config = config
-        self._modules = modules
-        self._synchronised = synchronised
+        self._machine = machine
         self._names: list[str] = []
         self._texts = load_texts()
         self._language: Language = config.cafe.language
@@ -78,10 +83,73 @@ class Doctor:
         yield from self._simulated()
         yield from self._probed()
         yield self._disk()
+        yield from self._card()
         yield self._second()
         yield self._clock()
+        yield from self._power()
         yield self._kernel()
+        yield from self._rights()
+        yield from self._pcscd()
+        yield from self._network()
+        yield self._release()
         yield self._fonts()
+
+    def try_out(self, pause: Callable[[float], object] = time.sleep) -> Iterator[Finding]:
+        """Print a test badge, light each zone and the reader, and make a sound; only while the terminal does not run."""
+        try:
+            ControlClient(self._config.control.socket, timeout=5.0).close()
+        except NotRunning:
+            pass
+        else:
+            yield Finding("fikatap", State.FAULT, self._say("try_running"), self._say("try_running_remedy"))
+            return
+        if self._config.printer is not None:
+            yield self._tried("printer", Wiring(self._config).make_printer, self._print_badge)
+        if self._config.lights is not None:
+            yield self._tried("lights", self._config.lights.make, lambda lights: self._light_all(lights, pause))
+        if self._config.sounder is not None:
+            yield self._tried("sounder", self._config.sounder.make, self._sound)
+
+    def _tried(self, port: str, make: Callable[[], Any], attempt: Callable[[Any], str]) -> Finding:
+        device = make()
+        try:
+            device.open()
+            return self._finding(port, attempt(device))
+        except (DeviceError, ConfigError) as error:
+            return self._finding(port, str(error), State.FAULT)
+        finally:
+            device.close()
+
+    def _print_badge(self, printer: Printer) -> str:
+        from drivers.printers.page import print_bytes
+        from firmware_py.samples import sample
+        from kiosk.badge import blocks
+
+        wiring = Wiring(self._config)
+        known = wiring.printer_profile(printer.profile)
+        status = printer.status()
+        if status.cause is not None:
+            raise DeviceRefused(self._cause(status.cause.value), cause=status.cause)
+        page = print_bytes(blocks(sample("nordic"), wiring.texts, wiring.template.template), known, wiring.logo(known))
+        printer.send(page, 1)
+        return self._say("tried_printer" if printer.wait_printed(1, TRIAL_S) else "tried_printer_unsure")
+
+    def _light_all(self, lights: Lights, pause: Callable[[float], object]) -> str:
+        lights.signal(Signal.WELCOME)
+        pause(LOOK_S)
+        lit = []
+        for zone in self._config.zones:
+            try:
+                lights.zone(zone.id, LOOK_S)
+            except DeviceRefused:
+                continue  # a zone need not have a light
+            lit.append(zone.name)
+            pause(LOOK_S)
+        return self._say("tried_lights", zones=", ".join(lit) or "–")
+
+    def _sound(self, sounder: Sounder) -> str:
+        sounder.play(Signal.WELCOME)
+        return self._say("tried_sounder")
 
     def _say(self, key: str, **parts: str | int) -> str:
         return self._texts.say(self._language, f"doctor.{key}", **parts)
@@ -145,7 +213,8 @@ class Doctor:
         chosen |= {port: getattr(self._config, port) for port in ("printer", "lights", "sounder")}
         for name, each in chosen.items():
             if each is not None and each.driver == "fake":
-                yield Finding(f"[{name.replace(' ', '.')}]", State.WARNING, self._say("simulated"))
+                what = f"[{name.replace(' ', '.')}]"
+                yield Finding(what, State.WARNING, self._say("simulated"), self._say("simulated_remedy"))
 
     def _probed(self) -> Iterator[Finding]:
         """Tell since when it is known what the printer really does."""
@@ -184,8 +253,26 @@ class Doctor:
         folder = next(each for each in path.parents if each.exists())
         disk = os.statvfs(folder)
         free_mb = disk.f_bavail * disk.f_frsize // 1_000_000
+        mount = self._machine.mount(folder.resolve())
+        if mount is not None and mount.read_only:
+            remedy = self._say("disk_read_only_remedy")
+            return Finding(self._say("disk"), State.FAULT, self._say("disk_read_only", folder=str(folder)), remedy)
         state = State.OK if free_mb >= LEAST_FREE_MB else State.FAULT
         return self._finding("disk", self._say("disk_free", mb=free_mb), state)
+
+    def _card(self) -> Iterator[Finding]:
+        """Tell how far the disk's word can be trusted that something is written."""
+        mount = self._machine.mount(self._config.ledger.path.parent.resolve())
+        if mount is None:
+            return
+        if mount.unsafe:
+            yield self._finding("card", self._say("card_unsafe", device=mount.device), State.FAULT)
+        elif self._machine.is_memory_card(mount):
+            if self._config.ledger.second is None:
+                remedy = self._say("card_alone_remedy")
+                yield Finding(self._say("card"), State.WARNING, self._say("card_alone", device=mount.device), remedy)
+            else:
+                yield self._finding("card", self._say("card_covered", device=mount.device))
 
     def _second(self) -> Finding:
         """Tell how old the last copy of the ledger is, and whether it would outlive the ledger's disk."""
@@ -193,7 +280,7 @@ class Doctor:
 
         folder = self._config.ledger.second
         if folder is None:
-            return Finding(self._say("second"), State.WARNING, self._say("second_none"))
+            return Finding(self._say("second"), State.WARNING, self._say("second_none"), self._say("second_none_remedy"))
         try:
             same = folder.stat().st_dev == self._config.ledger.path.parent.stat().st_dev
             found = copies(folder)
@@ -201,26 +288,109 @@ class Doctor:
         except OSError as error:
             return self._finding("second", f"{error.filename}: {error.strerror}", State.FAULT)
         if same:
-            return Finding(self._say("second"), State.WARNING, self._say("second_same", folder=str(folder)))
+            remedy = self._say("second_same_remedy")
+            return Finding(self._say("second"), State.WARNING, self._say("second_same", folder=str(folder)), remedy)
         if made is None:
             return self._finding("second", self._say("second_never", folder=str(folder)), State.WARNING)
         return self._finding("second", self._say("second_copy", folder=str(folder), when=f"{made:%Y-%m-%d %H:%M}"))
 
     def _clock(self) -> Finding:
-        if self._config.cafe.trust_clock or self._synchronised.exists():
+        if self._config.cafe.trust_clock or self._machine.clock_is_right:
             return self._finding("clock", self._say("clock_right"))
-        return Finding(self._say("clock"), State.WARNING, self._say("clock_remedy"))
+        return self._finding("clock", self._say("clock_unsure"), State.WARNING)
 
     def _kernel(self) -> Finding:
-        try:
-            loaded = {line.split(" ", 1)[0] for line in self._modules.read_text(encoding="ascii").splitlines()}
-        except OSError:
-            loaded = set()
-        taking = [module for module in IN_THE_WAY if module in loaded]
-        if taking and any(chosen.driver == "pcsc" for chosen in self._config.readers.values()):
-            remedy = self._count("modules_remedy", len(taking), modules=", ".join(taking))
-            return Finding(self._say("modules"), State.FAULT, remedy)
+        loaded = self._machine.modules()
+        unwanted = [module for chosen in self._config.readers.values() for module in IN_THE_WAY.get(chosen.driver, ())]
+        taking = [module for module in dict.fromkeys(unwanted) if module in loaded]
+        if taking:
+            words = self._count("modules_taking", len(taking), modules=", ".join(taking))
+            return self._finding("modules", words, State.FAULT)
         return self._finding("modules", self._say("modules_none"))
+
+    def _power(self) -> Iterator[Finding]:
+        """Tell of a supply that is too weak: the usual hidden cause of trouble."""
+        power = self._machine.power()
+        if power is None:
+            return
+        if power.low:
+            yield self._finding("power", self._say("power_low"), State.FAULT)
+        elif power.was_low:
+            yield self._finding("power", self._say("power_was_low"), State.WARNING)
+        else:
+            yield self._finding("power", self._say("power_good"))
+
+    def _rights(self) -> Iterator[Finding]:
+        """Tell whether the terminal's own user may use the devices."""
+        if not self._machine.installed:
+            return
+        missing = self._machine.groups_missing()
+        if missing is None:
+            yield self._finding("rights", self._say("rights_no_user"), State.FAULT)
+        elif missing:
+            yield self._finding("rights", self._say("rights_groups", groups=", ".join(missing)), State.FAULT)
+        else:
+            for node in self._nodes():
+                if whose := self._machine.shut_out_of(node):
+                    yield self._finding("rights", self._say("rights_node", node=node, whose=whose), State.FAULT)
+                    return
+            yield self._finding("rights", self._say("rights_good"))
+
+    def _nodes(self) -> Iterator[str]:
+        """Yield the device nodes that the configuration names, and those of pins."""
+        for chosen in self._config.readers.values():
+            if chosen.driver == "pn532":
+                yield chosen.settings.path
+        if self._config.printer is not None and self._config.printer.driver == "escpos":
+            path = getattr(self._config.printer.settings.address, "path", None)
+            if path is not None:
+                yield path
+        if any(each is not None and each.driver == "gpio" for each in (self._config.lights, self._config.sounder)):
+            yield from self._machine.pins()
+
+    def _pcscd(self) -> Iterator[Finding]:
+        """Tell whether the reader's daemon can be reached, and lets the terminal in."""
+        if all(chosen.driver != "pcsc" for chosen in self._config.readers.values()):
+            return
+        if not self._machine.pcscd_listens:
+            yield self._finding("pcscd", self._say("pcscd_missing"), State.FAULT)
+            return
+        match self._machine.polkit_shuts_out():
+            case True:
+                remedy = self._say("polkit_remedy")
+                yield Finding(self._say("pcscd"), State.FAULT, self._say("polkit_shuts_out"), remedy)
+            case False:
+                yield self._finding("pcscd", self._say("pcscd_good"))
+            case None:
+                yield self._finding("pcscd", self._say("polkit_unseen"))
+
+    def _network(self) -> Iterator[Finding]:
+        """Tell whether the network is there, where something is configured that needs it."""
+        if self._config.service is None and not self._prints_over_network():
+            return
+        up = self._machine.networks_up()
+        if self._machine.installed and not self._machine.network_is_open:
+            remedy = self._say("network_shut_remedy")
+            yield Finding(self._say("network"), State.FAULT, self._say("network_shut"), remedy)
+        elif not up:
+            yield self._finding("network", self._say("network_none"), State.FAULT)
+        else:
+            yield self._finding("network", self._say("network_up", names=", ".join(up)))
+
+    def _prints_over_network(self) -> bool:
+        chosen = self._config.printer
+        return chosen is not None and chosen.driver == "escpos" and hasattr(chosen.settings.address, "host")
+
+    def _release(self) -> Finding:
+        found = self._machine.releases()
+        if found is None:
+            return self._finding("release", self._say("release_none"))
+        if found.rejected:
+            versions = ", ".join(found.rejected)
+            words = self._say("release_rejected", versions=versions, current=found.current)
+            return self._finding("release", words, State.WARNING)
+        key = "release_healthy" if found.healthy else "release_trial"
+        return self._finding("release", self._say(key, version=found.current, previous=found.previous or "–"))
 
     def _fonts(self) -> Finding:
         """Tell which fonts can't be opened, else how many names have letters that no font here has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ def add(commands: Any) -> None:
         "source", type=Path, help="a copy, or the folder of a second medium: then the newest, with its journal"
     )
     command.set_defaults(handler=restore)
+    command = venue.add_parser("new-card", help="bring a new memory card to the state of the second medium (docs/recovery.md)")
+    command.add_argument("folder", type=Path, help="the folder on the second medium")
+    command.add_argument("--key", type=Path, metavar="FILE", help="what 'fikatap venue key export' wrote")
+    command.set_defaults(handler=bring_over)
     command = venue.add_parser("start-empty", help="begin a ledger without members, cards and visits; the old one is set aside")
     command.add_argument("--yes", action="store_true", help="say that you mean it")
     command.set_defaults(handler=start_empty)
@@ -69,6 +74,22 @@ def restore(args: argparse.Namespace) -> int:
     words = partial(in_words, texts=texts, language=config.cafe.language, timezone=config.timezone)
     restored = restore(config.ledger.path, found[0], words)
     print(f"brought back from {restored.copy}: {said(words(restored), texts, config.cafe.language)}")
+    return 0
+
+
+def bring_over(args: argparse.Namespace) -> int:
+    """Stop the terminal, bring everything over, and start it again; root does this, as configuration and user differ."""
+    from firmware_py.newcard import NewCardError, bring_over
+
+    if os.geteuid() != 0:
+        raise NewCardError(f"this writes to {args.config.parent} and to the terminal's own folder: use sudo")
+    under_systemd = Path("/run/systemd/system").exists()
+    if under_systemd:
+        subprocess.run(["systemctl", "stop", "fikatap"], check=False)  # noqa: S607 - root's own path
+    bring_over(args.folder, args.key, args.config, print)
+    if under_systemd:
+        subprocess.run(["systemctl", "start", "fikatap"], check=False)  # noqa: S607 - ditto
+        print("the terminal is started; 'fikatap doctor' says what is still amiss")
     return 0
 
 

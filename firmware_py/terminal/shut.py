@@ -1,15 +1,16 @@
-"""The shut door: as long as the ledger can't be opened, whoever taps is told to go to staff, and opening is tried again."""
+"""The shut door: as long as ledger or key can't be opened, whoever taps is sent to staff, and opening is tried again."""
 
 from __future__ import annotations
 
 import logging
 import queue
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from firmware_py.clock import Clock
 from firmware_py.database import LedgerError, LedgerInUse, LedgerTooNew
-from firmware_py.ledger import Ledger
+from firmware_py.keys import VenueKeyError
+from firmware_py.recovery import CopiesAway, LedgerLost
 from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp, Report
 from firmware_py.terminal.loop import LIGHTS, SOUNDER, answering_lanes
 from firmware_py.terminal.notify import Notifier
@@ -21,6 +22,9 @@ from kiosk.events import CommitFailed
 from kiosk.values import CardId
 
 log = logging.getLogger("fikatap")
+
+T = TypeVar("T")
+Reason = LedgerError | VenueKeyError
 
 TRY_EVERY_MS = 2_000
 LOOK_EVERY_S = 0.5
@@ -37,6 +41,7 @@ class ShutDoor:
         self._notifier = notifier
         self._inbox: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
         self._state = DoorState(house=wiring.house(""))
+        self._told = ""
         # No card is looked up, so that no key is needed.
         lanes = answering_lanes(wiring.config, lambda _: CardId(""), self._inbox.put, Lane)
         self._supervisor = Supervisor(
@@ -47,16 +52,15 @@ class ShutDoor:
         """Ask it to end."""
         self._inbox.put(None)
 
-    def until_opened(self, attempt: Callable[[], Ledger], error: LedgerError) -> Ledger | None:
-        """Stay shut because of `error` until `attempt` returns the ledger; None when stopped before that.
+    def until_opened(self, attempt: Callable[[], T], error: Reason) -> T | None:
+        """Stay shut because of `error` until `attempt` returns what is behind the door; None when stopped before that.
 
         What waiting does not mend, and what a lane raises that is not its device's fault, is raised here.
         """
-        log.error("the door is shut, check-ins are refused: %s", error)
         self._supervisor.start()
         try:
             self._notifier.ready()
-            self._notifier.status(self._wiring.texts.say(self._wiring.language, "status.no_storage"))
+            self._tell(error)
             tried_ms = self._clock.now().boot_ms
             while True:
                 if self._notifier.watchdog_s is not None:
@@ -73,12 +77,36 @@ class ShutDoor:
                 self._supervisor.look_after(now_ms)
                 if now_ms - tried_ms >= TRY_EVERY_MS:
                     tried_ms = now_ms
-                    ledger = _try(attempt)
-                    if isinstance(ledger, Ledger):
-                        log.info("the ledger is open")
-                        return ledger
+                    try:
+                        found = attempt()
+                    except LedgerTooNew:
+                        raise
+                    except LedgerInUse:
+                        pass  # somebody is just mending it
+                    except (LedgerError, VenueKeyError) as why:
+                        self._tell(why)
+                    else:
+                        log.info("the door is open")
+                        return found
         finally:
             self._supervisor.stop(END_OF_LANES_S)
+
+    def _tell(self, error: Reason) -> None:
+        """Say why it is shut, each reason once."""
+        if str(error) == self._told:
+            return
+        self._told = str(error)
+        log.error("the door is shut, check-ins are refused: %s", error)
+        match error:
+            case VenueKeyError():
+                key = "status.no_key"
+            case LedgerLost():
+                key = "status.no_ledger"
+            case CopiesAway():
+                key = "status.no_copies"
+            case _:
+                key = "status.no_storage"
+        self._notifier.status(self._wiring.texts.say(self._wiring.language, key))
 
     def _hear(self, report: Report) -> None:
         if not self._supervisor.is_current(report.lane, report.generation):
@@ -105,22 +133,18 @@ class ShutDoor:
 
 
 def open_sometime(
-    attempt: Callable[[], Ledger], door: Callable[[], ShutDoor], on_stop: Callable[[Callable[[], None]], None]
-) -> Ledger | None:
-    """Return the ledger as soon as it can be opened, with a shut door until then; None when that was stopped."""
-    found = _try(attempt)
-    if isinstance(found, Ledger):
-        return found
-    shut = door()
-    on_stop(shut.stop)
-    return shut.until_opened(attempt, found)
+    attempt: Callable[[], T], door: Callable[[], ShutDoor], on_stop: Callable[[Callable[[], None]], None]
+) -> T | None:
+    """Return what is behind the door as soon as it can be opened, with a shut door until then; None when that was stopped.
 
-
-def _try(attempt: Callable[[], Ledger]) -> Ledger | LedgerError:
-    """Return the ledger, or why it can't be opened now; raise what waiting does not mend."""
+    A ledger that another program holds is not waited for: a second terminal would take the first one's devices.
+    """
     try:
         return attempt()
     except (LedgerInUse, LedgerTooNew):
         raise
-    except LedgerError as error:
-        return error
+    except (LedgerError, VenueKeyError) as error:
+        found: Reason = error
+    shut = door()
+    on_stop(shut.stop)
+    return shut.until_opened(attempt, found)
