@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade
 
-.PHONY: help demo test check bench soak venv texts lock format clean
+.PHONY: help install uninstall demo test check bench soak venv texts bundle lock format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -27,6 +27,12 @@ $(VENV)/all.stamp: locks/all.txt $(VENV)/run.stamp
 	touch $@
 
 venv: $(VENV)/all.stamp  ## make .venv with all that the rest needs
+
+install:  ## install it on this machine, or bring the machine to this version; needs root
+	systemd/install
+
+uninstall:  ## take it off this machine; configuration, ledger and copies stay; needs root
+	systemd/install --remove
 
 demo: $(VENV)/run.stamp  ## a café of forty made-up members on simulated hardware; ARGS="--taps 12 --out out" runs by itself
 	$(BIN)/fikatap demo $(ARGS)
@@ -53,9 +59,12 @@ soak: $(VENV)/all.stamp  ## faults, simulation, fuzzing and endurance for 45 min
 texts:  ## compile the sentences (firmware_py/data/texts/*.po); needs Debian's gettext
 	for po in firmware_py/data/texts/*.po; do msgfmt --check --no-hash --output-file "$${po%.po}.mo" "$$po" || exit 1; done
 
+bundle: $(VENV)/all.stamp  ## a signed release for "fikatap update"; ARGS="--machine aarch64 --debian 12 --key KEY"
+	PYTHON=$(PYTHON) $(BIN)/python -m tools.make_bundle $(ARGS)
+
 lock: $(VENV)/all.stamp  ## write the lock files anew from pyproject.toml
 	$(LOCK) pyproject.toml --output-file locks/run.txt
-	$(LOCK) pyproject.toml --extra pcsc --group dev --constraint locks/run.txt --output-file locks/all.txt
+	$(LOCK) pyproject.toml --extra pcsc --extra service --extra evaluation --group dev --constraint locks/run.txt --output-file locks/all.txt
 
 clean:  ## take away what was made
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import apsw
 
 from drivers.errors import FikatapError
-from firmware_py.database import APPLICATION_ID, STEPS, open_for_reading
+from firmware_py.database import APPLICATION_ID, STEPS, fits, open_for_reading, version_of
 from firmware_py.files import put_in_place, sync_file
 from firmware_py.journal import Change, JournalFile, read
 
@@ -99,8 +99,8 @@ def check_copy(path: Path) -> State:
             found: int = connection.pragma("application_id")
             if found != APPLICATION_ID:
                 raise BackupError(f"{path} is not a copy of a ledger")
-            version: int = connection.pragma("user_version")
-            if version > len(STEPS):
+            version, _ = version_of(connection)
+            if version > len(STEPS) and not fits(connection):
                 raise BackupError(f"{path} was written by a newer Fikatap (ledger version {version}; known are {len(STEPS)})")
             if version < len(STEPS):
                 raise BackupError(

@@ -12,7 +12,9 @@ from msgspec.structs import replace
 from firmware_py.keys import VenueKey
 from firmware_py.ledger import BoundCard, Ledger, Record
 from firmware_py.office import CommandError
-from kiosk.values import CardId, Member, MemberId
+from firmware_py.vocabulary import load_vocabulary
+from kiosk.matching.profiles import missing
+from kiosk.values import CardId, Member, MemberId, pair_of
 
 __all__ = ["COMMANDS", "CommandError", "carry_out"]
 
@@ -30,20 +32,32 @@ def carry_out(name: str, arguments: Mapping[str, Any], ledger: Ledger, key: Venu
     function = COMMANDS.get(name)
     if function is None:
         raise CommandError(f"there is no command '{name}'; there are {', '.join(sorted(COMMANDS))}")
+    return invoke(name, function, arguments, ledger, key)
+
+
+def invoke(name: str, function: Callable[..., Any], arguments: Mapping[str, Any], *first: Any) -> Any:
+    """Call what a command is, after seeing that its arguments are of the right types; raise `CommandError` otherwise."""
     hints = get_type_hints(function)
     try:
-        bound = inspect.signature(function).bind(ledger, key, **arguments)
+        bound = inspect.signature(function).bind(*first, **arguments)
         typed = {each: msgspec.convert(value, hints[each]) for each, value in bound.kwargs.items()}
     except (TypeError, msgspec.ValidationError) as error:
         raise CommandError(f"{name}: {error}") from error
-    return function(ledger, key, **typed)
+    return function(*first, **typed)
 
 
 def members_put(ledger: Ledger, key: VenueKey, *, members: list[Member], dry_run: bool = False) -> Result:
-    """Take in up to `SLICE` members; `employer` is the name in clear, and is hashed here."""
+    """Take in up to `SLICE` members; `employer` and `history` are names in clear, and are hashed here."""
     if len(members) > SLICE:
         raise CommandError(f"members.put takes {SLICE} members at once, not {len(members)}")
-    hashed = [replace(member, employer=key.employer_hash(member.employer)) for member in members]
+    hashed = [
+        replace(
+            member,
+            employer=key.employer_hash(member.employer),
+            history=tuple(key.employer_hash(name) for name in member.history),
+        )
+        for member in members
+    ]
     return ledger.put_members(hashed, dry_run=dry_run)._asdict()
 
 
@@ -57,11 +71,29 @@ def members_show(ledger: Ledger, key: VenueKey, *, member: MemberId) -> Result: 
     record = _record(ledger, member)
     return {
         "member": msgspec.to_builtins(record.member),
+        "missing": [each.value for each in missing(record.member, load_vocabulary())],
         "visits": record.visits,
         "approached": record.approached,
         "present": record.present,
         "cards": [_card(card) for card in ledger.cards(member)],
     }
+
+
+def members_block(ledger: Ledger, key: VenueKey, *, one: MemberId, other: MemberId) -> Result:  # noqa: ARG001 - ditto
+    """Never introduce two members to each other."""
+    for member in (one, other):
+        _record(ledger, member)
+    if one == other:
+        raise CommandError(f"{one} can't be kept from themselves; name two members")
+    ledger.block(pair_of(one, other))
+    return {"blocked": [one, other]}
+
+
+def members_unblock(ledger: Ledger, key: VenueKey, *, one: MemberId, other: MemberId) -> Result:  # noqa: ARG001 - ditto
+    """Take a block back."""
+    if not ledger.unblock(pair_of(one, other)):
+        raise CommandError(f"{one} and {other} are not blocked from each other")
+    return {"unblocked": [one, other]}
 
 
 def members_remove(ledger: Ledger, key: VenueKey, *, member: MemberId) -> Result:  # noqa: ARG001 - ditto
@@ -168,6 +200,8 @@ COMMANDS: Mapping[str, Callable[..., Result]] = {
     "members.put": members_put,
     "members.list": members_list,
     "members.show": members_show,
+    "members.block": members_block,
+    "members.unblock": members_unblock,
     "members.remove": members_remove,
     "cards.bind": cards_bind,
     "cards.replace": cards_replace,

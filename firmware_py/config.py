@@ -61,6 +61,8 @@ class DoorTable(Table, frozen=True):
     badge_fresh_s: float = 300
     max_stay_s: float = 43_200
     light_s: float = 20
+    talk_s: float = 900
+    """How long two who were introduced are taken to be in conversation, and each round of a group."""
     enrol_s: float = 60
 
 
@@ -77,9 +79,16 @@ class BadgeTable(Table, frozen=True):
 
 
 class MatchingTable(Table, frozen=True):
-    """`[matching]`: how long an answer may take."""
+    """`[matching]`: how long an answer may take; with a `driver`, also how the shared service is reached."""
 
     deadline_ms: int = 800
+
+
+class ScheduleTable(Table, frozen=True):
+    """`[schedule]`: what is on in the café."""
+
+    file: Path | None = None
+    """An iCalendar file (docs/schedule.md); a relative path counts from the configuration's folder."""
 
 
 class LedgerTable(Table, frozen=True):
@@ -111,6 +120,12 @@ class Chosen(Struct, frozen=True):
         """Return a new device."""
         return self.cls(self.settings)
 
+    def beside(self, folder: Path) -> Chosen:
+        """Return this with the files that its settings name counted from that folder."""
+        values = {key: getattr(self.settings, key) for key in self.settings.__struct_fields__}
+        files = {key: folder / value for key, value in values.items() if isinstance(value, Path)}
+        return replace(self, settings=replace(self.settings, **files))
+
 
 class Config(Struct, frozen=True, kw_only=True):
     """The whole configuration, checked."""
@@ -120,12 +135,17 @@ class Config(Struct, frozen=True, kw_only=True):
     door: DoorTable
     badge: BadgeTable
     matching: MatchingTable
+    schedule: ScheduleTable
     ledger: LedgerTable
     control: ControlTable
     readers: dict[str, Chosen]
     printer: Chosen | None
     lights: Chosen | None
     sounder: Chosen | None
+    service: Chosen | None = None
+    """The shared matching service; None where matching is embedded."""
+    file: Path | None = None
+    """Where all this was read; None when it was not read from a file."""
 
     @property
     def timezone(self) -> ZoneInfo:
@@ -152,7 +172,20 @@ LONGEST_ERROR = 1_500
 LONGEST_SOCKET = 107
 """Bytes in the path of a Unix socket."""
 
-TABLES = ("cafe", "zone", "door", "badge", "matching", "ledger", "control", "reader", "printer", "lights", "sounder")
+TABLES = (
+    "cafe",
+    "zone",
+    "door",
+    "badge",
+    "matching",
+    "schedule",
+    "ledger",
+    "control",
+    "reader",
+    "printer",
+    "lights",
+    "sounder",
+)
 
 
 def load(path: Path) -> Config:
@@ -168,11 +201,15 @@ def load(path: Path) -> Config:
     if len(data) > LONGEST_FILE:
         raise ConfigError(f"{path}: is longer than {LONGEST_FILE} bytes, which is no configuration; see systemd/terminal.toml")
     try:
-        config = parse(text)
+        config = replace(parse(text), file=path.absolute())
     except ConfigError as error:
         raise ConfigError(f"{path}: {_one_line(str(error))}") from error
     template = config.badge.template
-    return config if template is None else replace(config, badge=replace(config.badge, template=path.parent / template))
+    if template is not None:
+        config = replace(config, badge=replace(config.badge, template=path.parent / template))
+    if config.schedule.file is not None:
+        config = replace(config, schedule=ScheduleTable(file=path.parent / config.schedule.file))
+    return config if config.service is None else replace(config, service=config.service.beside(path.parent))
 
 
 def parse(text: str) -> Config:
@@ -189,18 +226,21 @@ def parse(text: str) -> Config:
     readers = data.get("reader", {})
     if not isinstance(readers, dict) or not all(isinstance(each, dict) for each in readers.values()):
         raise ConfigError("a reader is a table with a name of its own: write [reader.door]")
+    matching, service = _matching(data.get("matching", {}))
     config = Config(
         cafe=cafe,
         zones=_zones(data.get("zone", [])),
         door=_table("door", data.get("door", {}), DoorTable),
         badge=_table("badge", data.get("badge", {}), BadgeTable),
-        matching=_table("matching", data.get("matching", {}), MatchingTable),
+        matching=matching,
+        schedule=_table("schedule", data.get("schedule", {}), ScheduleTable),
         ledger=_table("ledger", data.get("ledger", {}), LedgerTable),
         control=_table("control", data.get("control", {}), ControlTable),
         readers={name: _chosen("reader", f"reader.{name}", table) for name, table in readers.items()},
         printer=_chosen("printer", "printer", data["printer"]) if "printer" in data else None,
         lights=_chosen("lights", "lights", data["lights"]) if "lights" in data else None,
         sounder=_chosen("sounder", "sounder", data["sounder"]) if "sounder" in data else None,
+        service=service,
     )
     if not config.readers:
         raise ConfigError('no reader: write [reader.door] and driver = "pcsc"')
@@ -298,6 +338,19 @@ def _chosen(port: str, place: str, data: Any) -> Chosen:
     cls = driver(port, name)
     _known(f"[{place}]", data, ("driver", *cls.Settings.__struct_fields__))
     return Chosen(name, cls, _table(place, settings, cls.Settings))
+
+
+def _matching(data: Any) -> tuple[MatchingTable, Chosen | None]:
+    """Read `[matching]`: what holds anyway and, with a driver, how the shared service is reached."""
+    if not isinstance(data, dict) or "driver" not in data:
+        return _table("matching", data, MatchingTable), None
+    own = MatchingTable.__struct_fields__
+    name = data["driver"]
+    cls = driver("matching", name if isinstance(name, str) else short(name))
+    _known("[matching]", data, ("driver", *own, *cls.Settings.__struct_fields__))
+    mine = {key: value for key, value in data.items() if key in own}
+    theirs = {key: value for key, value in data.items() if key not in own}
+    return _table("matching", mine, MatchingTable), _chosen("matching", "matching", theirs)
 
 
 def _check_cafe(cafe: CafeTable) -> None:

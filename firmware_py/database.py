@@ -124,8 +124,70 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE terminal ADD COLUMN erased INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE notices ADD COLUMN detail TEXT NOT NULL DEFAULT '';
     """,
+    """
+    ALTER TABLE visits ADD COLUMN mood TEXT NOT NULL DEFAULT 'introduce';
+    ALTER TABLE visits ADD COLUMN untold INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE visits ADD COLUMN talks_boot_id TEXT;
+    ALTER TABLE visits ADD COLUMN talks_until_ms INTEGER;
+
+    CREATE TABLE rulings (
+      one    TEXT NOT NULL REFERENCES members ON DELETE CASCADE,
+      other  TEXT NOT NULL REFERENCES members ON DELETE CASCADE,
+      ruling TEXT NOT NULL,
+      PRIMARY KEY (one, other)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX rulings_of_other ON rulings (other);
+
+    CREATE TABLE blocks (
+      one   TEXT NOT NULL REFERENCES members ON DELETE CASCADE,
+      other TEXT NOT NULL REFERENCES members ON DELETE CASCADE,
+      PRIMARY KEY (one, other)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX blocks_of_other ON blocks (other);
+    """,
+    """
+    ALTER TABLE terminal ADD COLUMN reported INTEGER NOT NULL DEFAULT 0;
+
+    CREATE TABLE outbox (
+      number INTEGER PRIMARY KEY,
+      source TEXT    NOT NULL,
+      seq    INTEGER NOT NULL,
+      utc_ms INTEGER,
+      what   TEXT    NOT NULL
+    ) STRICT;
+
+    CREATE TABLE roster (
+      member  TEXT PRIMARY KEY REFERENCES members ON DELETE CASCADE,
+      version INTEGER NOT NULL,
+      round   INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE met_elsewhere (
+      member  TEXT NOT NULL REFERENCES members ON DELETE CASCADE,
+      partner TEXT NOT NULL,
+      PRIMARY KEY (member, partner)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX met_elsewhere_by ON met_elsewhere (partner);
+
+    CREATE TABLE service (
+      only     INTEGER PRIMARY KEY CHECK (only = 1),
+      version  INTEGER NOT NULL DEFAULT 0,
+      round    INTEGER NOT NULL DEFAULT 0,
+      whole    INTEGER NOT NULL DEFAULT 0,
+      utc_ms   INTEGER,
+      alone_ms INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    INSERT INTO service (only) VALUES (1);
+    """,
 )
 """What each version adds to the one before; never changed once released, only added to."""
+OLDEST = 0
+"""The oldest version whose programs may write a ledger as all `STEPS` make it; 0 when only those that know the last one may.
+
+A release that fails is replaced by the one before it, which then finds a ledger that is newer than itself. So a step only adds
+(tables, columns with a default) what the programs before can leave alone, and then OLDEST is theirs; what they must know of
+takes two releases, the first of which knows of it already.
+"""
 
 
 class LedgerError(FikatapError):
@@ -246,18 +308,35 @@ def _set_up(connection: apsw.Connection) -> None:
     connection.wal_autocheckpoint(0)  # `Ledger.tidy` does it, when nobody waits at the door
 
 
-def migrate(connection: apsw.Connection, path: Path, steps: Sequence[str] = STEPS, *, new_incarnation: str) -> None:
-    """Bring the schema to the version that `steps` make, in one transaction, after a copy of the file as it was."""
-    found: int = connection.pragma("user_version")
+def version_of(connection: apsw.Connection) -> tuple[int, int]:
+    """Return a ledger's version, and the oldest version whose programs may write it; raise `apsw.Error`."""
+    oldest, version = divmod(int(connection.pragma("user_version")), 1000)
+    return version, oldest or version
+
+
+def fits(connection: apsw.Connection) -> bool:
+    """Tell whether this program can use a ledger as it is; raise `apsw.Error`."""
+    version, oldest = version_of(connection)
+    return oldest <= len(STEPS) <= version
+
+
+def migrate(
+    connection: apsw.Connection, path: Path, steps: Sequence[str] = STEPS, oldest: int = OLDEST, *, new_incarnation: str
+) -> None:
+    """Bring the schema to the version that `steps` make, in one transaction, after a copy of the file as it was.
+
+    A newer one, which programs of this version may write, is left as it is.
+    """
+    found, writers = version_of(connection)
     empty = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
     if not empty and connection.pragma("application_id") != APPLICATION_ID:
         raise LedgerError(f"{path} is a database, but not a ledger of Fikatap; give the ledger a path of its own")
-    if found > len(steps):
+    if writers > len(steps):
         raise LedgerTooNew(
             f"{path} was written by a newer Fikatap (ledger version {found}, this program knows {len(steps)}); "
             f"install that version again, or restore the copy that was made before its migration"
         )
-    if found == len(steps):
+    if found >= len(steps):
         return
     if not empty:
         _keep_copy(connection, path.with_name(f"{path.name}.v{found}"))
@@ -269,7 +348,7 @@ def migrate(connection: apsw.Connection, path: Path, steps: Sequence[str] = STEP
             # A gap in the changes: a copy made before must not be brought on by what is written after.
             connection.execute("UPDATE terminal SET changes = changes + 1")
         connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", len(steps))
+        connection.pragma("user_version", oldest * 1000 + len(steps))
     connection.create_scalar_function("new_incarnation", None, 0)
 
 

@@ -80,10 +80,7 @@ class VenueKey:
 
     def employer_hash(self, name: str) -> str:
         """Return what stands for an employer, the same for each way to space or capitalise the name; nothing for no name."""
-        plain = " ".join(unicodedata.normalize("NFC", name).casefold().split())
-        # Some letters fall apart when they are made small; the second time puts them together again.
-        plain = unicodedata.normalize("NFC", plain)
-        return hmac.digest(self._key(), _EMPLOYER + plain.encode(), "sha256").hex() if plain else ""
+        return employer_hash(self._key(), name)
 
     def export(self) -> str:
         """Return the key as the text of a file."""
@@ -111,6 +108,14 @@ class VenueKey:
         if self._secret is None:
             raise VenueKeyError(f"{self.path} was not opened")
         return self._secret
+
+
+def employer_hash(secret: bytes, name: str) -> str:
+    """Return what stands for an employer under a key, see `VenueKey.employer_hash`."""
+    plain = " ".join(unicodedata.normalize("NFC", name).casefold().split())
+    # Some letters fall apart when they are made small; the second time puts them together again.
+    plain = unicodedata.normalize("NFC", plain)
+    return hmac.digest(secret, _EMPLOYER + plain.encode(), "sha256").hex() if plain else ""
 
 
 def key_id(secret: bytes) -> str:

@@ -13,6 +13,7 @@ import apsw
 import msgspec
 from msgspec.structs import replace
 
+from drivers.matching.wire import CardBound
 from firmware_py.database import (
     LedgerDamaged,
     LedgerError,
@@ -34,14 +35,34 @@ from kiosk.effects import (
     NoteMet,
     Notice,
     OpenVisit,
+    OweMatch,
     QueueBadge,
     SetJob,
+    SetMood,
+    SetRuling,
+    SettleGroup,
     SettleMatch,
     TellStaff,
+    UndoMatch,
 )
 from kiosk.events import Event, Started
 from kiosk.jobs import Job, JobState
-from kiosk.values import CardId, Cause, JobId, Member, MemberId, Met, Now, Visit, VisitId, WallTime, ZoneId
+from kiosk.values import (
+    CardId,
+    Cause,
+    JobId,
+    Member,
+    MemberId,
+    Met,
+    Mood,
+    Now,
+    Pair,
+    Ruling,
+    Visit,
+    VisitId,
+    WallTime,
+    ZoneId,
+)
 
 __all__ = [
     "BoundCard",
@@ -87,17 +108,21 @@ class TapPath(StrEnum):
     SET_CLOCK = """
         INSERT INTO clocks (boot_id, offset_ms) VALUES (?, ?)
         ON CONFLICT (boot_id) DO UPDATE SET offset_ms = excluded.offset_ms"""
+    ADD_REPORT = "INSERT INTO outbox (number, source, seq, utc_ms, what) VALUES (?, ?, ?, ?, ?)"
+    COUNT_REPORTS = "UPDATE terminal SET reported = ? WHERE only = 1"
     COUNT_CHANGE = "UPDATE terminal SET changes = ? WHERE only = 1"
     SET_COUNTERS = "UPDATE terminal SET serial = ?, number = ?, introductions = ? WHERE only = 1"
     OPEN_VISIT = """
         INSERT INTO visits (id, member, number, opened_seq, boot_id, boot_ms, utc_ms, local_day, local_minute,
-                            rate, confirmed, owed, zone, approached, introduced)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?)"""
+                            rate, confirmed, owed, zone, approached, introduced, mood)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)"""
     COUNT_VISIT = "UPDATE members SET visits = visits + 1 WHERE id = ?"
-    CLOSE_VISIT = "UPDATE visits SET closed_seq = ?, why = ?, owed = 0, met = '[]' WHERE id = ?"
+    CLOSE_VISIT = "UPDATE visits SET closed_seq = ?, why = ?, owed = 0, met = '[]', untold = 0 WHERE id = ?"
     CONFIRM_VISIT = "UPDATE visits SET confirmed = ? WHERE id = ?"
-    SETTLE_MATCH = "UPDATE visits SET owed = 0, zone = ?, introduced = introduced + ? WHERE id = ?"
-    COUNT_APPROACH = "UPDATE visits SET approached = approached + 1 WHERE id = ?"
+    SETTLE_MATCH = """
+        UPDATE visits SET owed = 0, zone = ?, introduced = introduced + ?, talks_boot_id = ?, talks_until_ms = ? WHERE id = ?"""
+    OWE_MATCH = "UPDATE visits SET owed = 1, talks_until_ms = NULL WHERE id = ?"
+    COUNT_APPROACH = "UPDATE visits SET approached = approached + 1, talks_boot_id = ?, talks_until_ms = ? WHERE id = ?"
     COUNT_APPROACH_EVER = "UPDATE members SET approached = approached + 1 WHERE id = ?"
     ADD_INTRODUCTION = "INSERT INTO introductions (member, partner, seq, utc_ms, visit) VALUES (?, ?, ?, ?, ?)"
     MET = """
@@ -106,8 +131,22 @@ class TapPath(StrEnum):
           (SELECT max(seq) FROM introductions WHERE member = ?1 AND utc_ms < (SELECT utc_ms FROM late)), 0)
         UNION ALL
         SELECT member FROM introductions WHERE partner = ?1 AND seq > coalesce(
-          (SELECT max(seq) FROM introductions WHERE partner = ?1 AND utc_ms < (SELECT utc_ms FROM late)), 0)"""
-    NOTE_MET = "UPDATE visits SET met = ? WHERE id = ?"
+          (SELECT max(seq) FROM introductions WHERE partner = ?1 AND utc_ms < (SELECT utc_ms FROM late)), 0)
+        UNION ALL
+        SELECT partner FROM met_elsewhere WHERE member = ?1"""
+    BLOCKED = "SELECT other FROM blocks WHERE one = ?1 UNION ALL SELECT one FROM blocks WHERE other = ?1"
+    NOTE_MET = "UPDATE visits SET met = ?, untold = ? WHERE id = ?"
+    SET_MOOD = "UPDATE visits SET mood = ? WHERE id = ?"
+    SET_RULING = """
+        INSERT INTO rulings (one, other, ruling) VALUES (?, ?, ?)
+        ON CONFLICT (one, other) DO UPDATE SET ruling = excluded.ruling"""
+    DROP_RULING = "DELETE FROM rulings WHERE one = ? AND other = ?"
+    FORGET_INTRODUCTION = """
+        DELETE FROM introductions WHERE member = ?1 AND partner = ?2
+          AND seq = (SELECT max(seq) FROM introductions WHERE member = ?1 AND partner = ?2 AND visit = ?3)"""
+    UNDO_INTRODUCED = "UPDATE visits SET introduced = introduced - 1, talks_until_ms = NULL WHERE id = ?"
+    UNDO_APPROACHED = "UPDATE visits SET approached = approached - 1, talks_until_ms = NULL WHERE id = ?"
+    UNDO_APPROACHED_EVER = "UPDATE members SET approached = max(approached - 1, 0) WHERE id = ?"
     ADD_JOB = """
         INSERT INTO jobs (id, visit, state, cause, badge) VALUES (?, ?, ?, ?, ?)
         ON CONFLICT (id) DO UPDATE SET badge = excluded.badge"""
@@ -194,6 +233,10 @@ class LedgerReader:
         """
         return frozenset(MemberId(row[0]) for row in self._rows(TapPath.MET, member, MET_MS))
 
+    def blocked(self, member: MemberId) -> frozenset[MemberId]:
+        """Return whom the member is never introduced to, because one of the two asked for it."""
+        return frozenset(MemberId(row[0]) for row in self._rows(TapPath.BLOCKED, member))
+
     def close(self) -> None:
         """Close the connection; nothing is lost where that fails."""
         with suppress(apsw.Error):
@@ -226,6 +269,8 @@ class Ledger(LedgerReader):
         super().__init__(path, open_database(path, new_incarnation=fresh_incarnation()))
         self._terminal = terminal
         self._lock = lock
+        self.reports_cards = False
+        """Whether the shared service is to hear of cards that staff binds or blocks."""
         self._hand_on: Callable[[Change], None] | None = None
         self._forgetting: Iterator[None] | None = None
         self._forgotten: tuple[int, int] | None = None
@@ -257,6 +302,7 @@ class Ledger(LedgerReader):
         )
         self.prefix = f"{self._terminal}-{self._incarnation}"
         self.last_seq: int = self._row("SELECT coalesce(max(seq), 0) FROM events")[0]
+        self._reported: int = self._row("SELECT reported FROM terminal")[0]
         self._clock = ("", 0)
 
     def hand_on(self, to: Callable[[Change], None]) -> None:
@@ -291,15 +337,16 @@ class Ledger(LedgerReader):
         """Return a connection for another thread."""
         return LedgerReader(self.path, open_for_reading(self.path))
 
-    def started(self) -> Started:
-        """Count a start, and return what is open, owed and under way."""
+    def started(self, boot_id: str = "") -> Started:
+        """Count a start, and return what is open, owed and under way; conversations of another boot than this are over."""
         with self._transaction():
             self._connection.execute("UPDATE terminal SET starts = starts + 1")
             self._connection.execute(
                 "UPDATE visits SET closed_seq = ?, why = 'removed', owed = 0 WHERE closed_seq IS NULL AND member IS NULL",
                 (self.last_seq,),
             )
-        visits = sorted(((_visit(row), row[0]) for row in self._rows(_OPEN_VISITS)), key=lambda each: _serial_of(each[0]))
+        found = self._rows(_OPEN_VISITS, boot_id)
+        visits = sorted(((_visit(row), row[0]) for row in found), key=lambda each: _serial_of(each[0]))
         return Started(
             visits=tuple(visit for visit, _ in visits),
             owed=tuple(visit.id for visit, owed in visits if owed),
@@ -308,12 +355,17 @@ class Ledger(LedgerReader):
             number=self._number,
             starts=self._row("SELECT starts FROM terminal")[0],
             introductions=self._introductions,
+            rulings=tuple(
+                ((MemberId(one), MemberId(other)), Ruling(ruling))
+                for one, other, ruling in self._rows("SELECT one, other, ruling FROM rulings ORDER BY one, other")
+            ),
         )
 
-    def commit(self, event: Event, effects: Sequence[Durable], now: Now, serial: int) -> int:
+    def commit(self, event: Event, effects: Sequence[Durable], now: Now, serial: int, reports: Sequence[bytes] = ()) -> int:
         """Store an event and its durable effects, with one commit and one sync; return the event's place in the sequence.
 
-        `serial` is the last number that was given to a visit or a job. Raise `LedgerError` when nothing was stored.
+        `serial` is the last number that was given to a visit or a job, `reports` what the shared service is to hear of it, as
+        JSON. Raise `LedgerError` when nothing was stored.
         """
         seq, wall = self.last_seq + 1, now.wall
         number, introductions = self._number, self._introductions
@@ -332,20 +384,44 @@ class Ledger(LedgerReader):
                     number = effect.visit.number
                 elif isinstance(effect, SettleMatch) and effect.partner is not None:
                     introductions += 1
-                self._store(effect, seq, utc_ms)
+                self._store(effect, seq, utc_ms, now.boot_id)
             if (serial, number, introductions) != (self._serial, self._number, self._introductions):
                 run(TapPath.SET_COUNTERS, (serial, number, introductions))
+            reported = self._add_reports(reports, seq, utc_ms)
+        self._reported = reported
         self.last_seq, self._serial, self._number, self._introductions = seq, serial, number, introductions
         self._clock = clock
         return seq
 
-    def _store(self, effect: Durable, seq: int, utc_ms: int | None) -> None:
+    def report(self, reports: Sequence[bytes]) -> None:
+        """Store what the shared service is to hear of, and comes of no event."""
+        with self._transaction():
+            reported = self._add_reports(reports, self.last_seq, None)
+        self._reported = reported
+
+    def _add_reports(self, reports: Sequence[bytes], seq: int, utc_ms: int | None) -> int:
+        reported = self._reported
+        for what in reports:
+            reported += 1
+            self._connection.execute(TapPath.ADD_REPORT, (reported, self.prefix, seq, utc_ms, what.decode()))
+        if reports:
+            self._connection.execute(TapPath.COUNT_REPORTS, (reported,))
+        return reported
+
+    def _store(self, effect: Durable, seq: int, utc_ms: int | None, boot_id: str = "") -> None:
         run = self._connection.execute
         match effect:
             case OpenVisit(visit):
                 opened, wall = visit.opened, visit.opened.wall
                 moment = (None, None, None) if wall is None else (wall.utc_ms, wall.local_day, wall.local_minute)
-                counts = (visit.lifetime_rate, visit.confirmed, visit.zone, visit.approached, visit.introduced)
+                counts = (
+                    visit.lifetime_rate,
+                    visit.confirmed,
+                    visit.zone,
+                    visit.approached,
+                    visit.introduced,
+                    visit.mood.value,
+                )
                 first = (visit.id, visit.member.id, visit.number, seq, opened.boot_id, opened.boot_ms)
                 run(TapPath.OPEN_VISIT, (*first, *moment, *counts))
                 run(TapPath.COUNT_VISIT, (visit.member.id,))
@@ -354,14 +430,32 @@ class Ledger(LedgerReader):
                 run(TapPath.FORGET_BADGES, (visit,))
             case ConfirmVisit(visit, confirmed):
                 run(TapPath.CONFIRM_VISIT, (confirmed, visit))
-            case SettleMatch(visit, found, zone, member, partner):
-                run(TapPath.SETTLE_MATCH, (zone, found is not None, visit))
+            case SettleMatch(visit, found, zone, member, partner, talks_until_ms):
+                run(TapPath.SETTLE_MATCH, (zone, found is not None, boot_id, talks_until_ms, visit))
                 if found is not None and partner is not None:
-                    run(TapPath.COUNT_APPROACH, (found.partner,))
+                    run(TapPath.COUNT_APPROACH, (boot_id, talks_until_ms, found.partner))
                     run(TapPath.COUNT_APPROACH_EVER, (partner,))
                     run(TapPath.ADD_INTRODUCTION, (member, partner, seq, utc_ms, visit))
-            case NoteMet(visit, met):
-                run(TapPath.NOTE_MET, (_encode(met).decode(), visit))
+            case OweMatch(visit):
+                run(TapPath.OWE_MATCH, (visit,))
+            case UndoMatch(visit, partner_visit, member, other):
+                run(TapPath.FORGET_INTRODUCTION, (member, other, visit))
+                run(TapPath.UNDO_INTRODUCED, (visit,))
+                run(TapPath.UNDO_APPROACHED, (partner_visit,))
+                run(TapPath.UNDO_APPROACHED_EVER, (other,))
+            case SettleGroup(visits, zone, talks_until_ms, pairs):
+                for visit in visits:
+                    run(TapPath.SETTLE_MATCH, (zone, 1, boot_id, talks_until_ms, visit))
+                for visit, member, other in pairs:
+                    run(TapPath.ADD_INTRODUCTION, (member, other, seq, utc_ms, visit))
+            case SetMood(visit, mood):
+                run(TapPath.SET_MOOD, (mood.value, visit))
+            case SetRuling(pair, None):
+                run(TapPath.DROP_RULING, pair)
+            case SetRuling(pair, ruling):
+                run(TapPath.SET_RULING, (*pair, ruling))
+            case NoteMet(visit, met, untold):
+                run(TapPath.NOTE_MET, (_encode(met).decode(), untold, visit))
             case QueueBadge(job):
                 run(TapPath.ADD_JOB, (job.id, job.visit, job.state.value, _word(job.cause), _encode(job).decode()))
             case SetJob(job, state, cause):
@@ -375,6 +469,16 @@ class Ledger(LedgerReader):
                 run(TapPath.BIND_CARD, (card, member))
             case _:
                 assert_never(effect)
+
+    @contextmanager
+    def transaction(self, *, erases: bool = False) -> Iterator[apsw.Connection]:
+        """Store what another part of the terminal keeps in tables of its own: all or nothing. Raise `LedgerError`."""
+        with self._transaction(erases=erases):
+            yield self._connection
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """Return what another part of the terminal keeps. Raise `LedgerError`."""
+        return self._rows(sql, *values)
 
     @contextmanager
     def _transaction(self, utc_ms: int | None = None, *, erases: bool = False) -> Iterator[None]:
@@ -482,14 +586,14 @@ class Ledger(LedgerReader):
 
     def _old_events(self, before: int) -> int | None:
         """Return up to which event the oldest ones can go; None when they are not old enough, or nobody knows."""
-        oldest = f"SELECT seq, utc_ms FROM timed_events WHERE seq < ?1 ORDER BY seq LIMIT {SLICE}"  # noqa: S608 - a constant
+        oldest = f"SELECT seq, {_LATEST} AS utc_ms FROM {_CLOCKED} WHERE seq < ?1 ORDER BY seq LIMIT {SLICE}"  # noqa: S608 - constants
         gone, last = self._row(
             f"SELECT max(seq) FILTER (WHERE utc_ms < ?2), max(seq) FROM ({oldest})",  # noqa: S608 - ditto
             self.last_seq,
             before,
         )
         if gone is None and last is not None:
-            known = "SELECT utc_ms FROM timed_events WHERE seq > ? AND utc_ms IS NOT NULL ORDER BY seq LIMIT 1"
+            known = f"SELECT {_LATEST} FROM {_CLOCKED} WHERE seq > ? AND {_LATEST} IS NOT NULL ORDER BY seq LIMIT 1"  # noqa: S608 - ditto
             following = self._row(known, 0)
             gone = last if following is not None and following[0] < before else None
         return None if gone is None else int(gone)
@@ -545,36 +649,57 @@ class Ledger(LedgerReader):
         now on if it was theirs, and its words are forgotten after that.
         Visits stay as visits of nobody. The free pages are overwritten, and so is the journal as far as no reader holds it.
         """
+        self.remove_members((member,))
+
+    def remove_members(self, members: Iterable[MemberId]) -> None:
+        """Erase members as `remove_member` does, all at once."""
         with self._transaction(erases=True):
-            self._connection.execute(
-                """UPDATE jobs SET badge = NULL, state = 'expired', cause = 'left'
-                   WHERE state = 'queued' AND visit IN (SELECT id FROM visits WHERE member = ?)""",
-                (member,),
-            )
-            self._connection.execute(
-                """UPDATE jobs SET badge = json_set(badge, '$.member', '')
-                   WHERE state IN ('sending', 'sent') AND visit IN (SELECT id FROM visits WHERE member = ?)""",
-                (member,),
-            )
-            self._connection.execute(
-                """UPDATE visits SET met = (
-                     SELECT json_group_array(json(value)) FROM json_each(met) WHERE value ->> 'member' <> ?1)
-                   WHERE closed_seq IS NULL AND met <> '[]'""",
-                (member,),
-            )
-            self._connection.execute(
-                """UPDATE jobs SET badge = NULL
-                   WHERE badge IS NOT NULL AND state NOT IN ('queued', 'sending', 'sent') AND visit IN
-                     (SELECT id FROM visits WHERE member = ?1 UNION SELECT visit FROM introductions WHERE partner = ?1)""",
-                (member,),
-            )
-            self._connection.execute("DELETE FROM members WHERE id = ?", (member,))
+            for member in members:
+                self._erase(member)
         try:
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         except apsw.BusyError:
             pass  # a reader is at it; the next tidying up moves on
         except apsw.Error as error:
             raise told(self.path, error) from error
+
+    def _erase(self, member: MemberId) -> None:
+        run = self._connection.execute
+        run(
+            """UPDATE jobs SET badge = NULL, state = 'expired', cause = 'left'
+               WHERE state = 'queued' AND visit IN (SELECT id FROM visits WHERE member = ?)""",
+            (member,),
+        )
+        run(
+            """UPDATE jobs SET badge = json_set(badge, '$.member', '')
+               WHERE state IN ('sending', 'sent') AND visit IN (SELECT id FROM visits WHERE member = ?)""",
+            (member,),
+        )
+        run(
+            """UPDATE visits SET met = (
+                 SELECT json_group_array(json(value)) FROM json_each(met) WHERE value ->> 'member' <> ?1)
+               WHERE closed_seq IS NULL AND met <> '[]'""",
+            (member,),
+        )
+        run(
+            """UPDATE jobs SET badge = NULL
+               WHERE badge IS NOT NULL AND state NOT IN ('queued', 'sending', 'sent') AND visit IN
+                 (SELECT id FROM visits WHERE member = ?1 UNION SELECT visit FROM introductions WHERE partner = ?1)""",
+            (member,),
+        )
+        run("DELETE FROM members WHERE id = ?", (member,))
+        run("DELETE FROM met_elsewhere WHERE partner = ?", (member,))
+
+    def block(self, pair: Pair) -> None:
+        """Never introduce these two to each other."""
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO blocks (one, other) VALUES (?, ?)", pair)
+
+    def unblock(self, pair: Pair) -> bool:
+        """Take that back; return whether there was a block."""
+        with self._transaction():
+            self._connection.execute("DELETE FROM blocks WHERE one = ? AND other = ?", pair)
+            return bool(self._connection.changes())
 
     # Cards
 
@@ -601,18 +726,29 @@ class Ledger(LedgerReader):
         """Let a card belong to a member."""
         with self._transaction():
             self._connection.execute(TapPath.BIND_CARD, (card, member))
+            reported = self._report_cards((card,))
+        self._reported = reported
 
     def block_cards(self, cards: Iterable[CardId]) -> None:
         """Block cards for ever."""
+        blocked = tuple(cards)
         with self._transaction():
-            self._connection.executemany("UPDATE cards SET blocked = 1 WHERE card = ?", ((card,) for card in cards))
+            self._connection.executemany("UPDATE cards SET blocked = 1 WHERE card = ?", ((card,) for card in blocked))
+            reported = self._report_cards(blocked)
+        self._reported = reported
+
+    def _report_cards(self, cards: Iterable[CardId]) -> int:
+        find = "SELECT card, member, blocked FROM cards WHERE card = ?"
+        held = _cards(self._row(find, card) for card in cards) if self.reports_cards else []
+        facts = [_encode(CardBound(card=card.card, member=card.member, key=self.key_id, blocked=card.blocked)) for card in held]
+        return self._add_reports(facts, self.last_seq, None)
 
     # The venue's key
 
     def uses_key(self) -> bool:
         """Return whether anything here was made with the venue's key: cards, or employers' hashes."""
         cards = self._row("SELECT EXISTS (SELECT 1 FROM cards)")[0]
-        return bool(cards or self._row("SELECT EXISTS (SELECT 1 FROM members WHERE profile ->> 'employer' <> '')")[0])
+        return bool(cards or self._row(_HASHED)[0])
 
     def set_key_id(self, key_id: str) -> None:
         """Note which of the venue's keys is in use."""
@@ -673,8 +809,14 @@ class Ledger(LedgerReader):
 
 _OPEN_VISITS = """
     SELECT owed, visits.id, number, profile, boot_id, boot_ms, utc_ms, local_day, local_minute,
-           zone, confirmed, visits.approached, introduced, rate, met
+           zone, confirmed, visits.approached, introduced, rate, met, mood, untold,
+           CASE WHEN talks_boot_id = ? THEN talks_until_ms END
     FROM visits JOIN members ON members.id = visits.member WHERE closed_seq IS NULL"""
+_CLOCKED = "events LEFT JOIN clocks USING (boot_id)"
+# By the later of what was believed at once and what was known afterwards: nothing goes because a clock was slow for a while.
+_LATEST = "max(coalesce(utc_ms, boot_ms + offset_ms), coalesce(boot_ms + offset_ms, utc_ms))"
+_HASHED = """
+    SELECT EXISTS (SELECT 1 FROM members WHERE profile ->> 'employer' <> '' OR json_array_length(profile, '$.history') > 0)"""
 _KEPT_JOBS = "SELECT badge, state, cause FROM jobs WHERE badge IS NOT NULL"
 _PUT_MEMBER = "INSERT INTO members (id, profile) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET profile = excluded.profile"
 _RECORD = """
@@ -689,7 +831,10 @@ def fresh_incarnation() -> str:
 
 def _serial_of(item: Visit | Job) -> int:
     """Return the number in an id: visits and jobs count on together, so it is the order in which they came."""
-    return int(item.id.rpartition("-")[2])
+    try:
+        return int(item.id.rpartition("-")[2])
+    except ValueError as error:
+        raise LedgerDamaged(f"a row of the ledger is not what was written (id {item.id!r}); restore a copy") from error
 
 
 def _rate(visits: int, approached: int) -> int:
@@ -709,7 +854,8 @@ def _decode(decoder: msgspec.json.Decoder[T], text: str) -> T:
 
 
 def _visit(row: Any) -> Visit:
-    _, visit, number, profile, boot_id, boot_ms, utc_ms, day, minute, zone, confirmed, approached, introduced, rate, met = row
+    _, visit, number, profile, boot_id, boot_ms, utc_ms, day, minute, zone, confirmed, approached, introduced, rate, *soft = row
+    met, mood, untold, talks_until_ms = soft
     return Visit(
         id=VisitId(visit),
         number=number,
@@ -721,6 +867,9 @@ def _visit(row: Any) -> Visit:
         introduced=introduced,
         lifetime_rate=rate,
         met=_decode(_MET, met),
+        mood=Mood(mood),
+        talks_until_ms=talks_until_ms,
+        untold=untold,
     )
 
 

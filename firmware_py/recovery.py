@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import apsw
 
 from firmware_py.backup import BackupError, State, changes_after, check_copy, copies, reach, state_of
-from firmware_py.database import APPLICATION_ID, STEPS, LedgerError, take, told
+from firmware_py.database import APPLICATION_ID, LedgerError, fits, take, told
 from firmware_py.files import put_in_place, sync_file, sync_folder, write_whole
 from firmware_py.ledger import Ledger, fresh_incarnation
 from kiosk.effects import Notice, TellStaff
@@ -37,6 +37,10 @@ REMEDY = (
 
 class LedgerLost(LedgerError):
     """The ledger is lost and there is no copy of it: somebody must decide how to go on."""
+
+
+class CopiesAway(LedgerError):
+    """The ledger is lost, and the medium with its copies is not there: somebody must plug it in."""
 
 
 class Restored(NamedTuple):
@@ -135,7 +139,7 @@ def _first_look(path: Path) -> State | str | None:
         try:
             if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
                 return None
-            if connection.pragma("application_id") != APPLICATION_ID or connection.pragma("user_version") != len(STEPS):
+            if connection.pragma("application_id") != APPLICATION_ID or not fits(connection):
                 return State("", 0, 0, 0)  # `Ledger.open` says what it is, or migrates it
             return state_of(connection)
         finally:
@@ -159,13 +163,13 @@ def bring_back(path: Path, second: Path | None, trouble: str, words: Words) -> R
     if second is None:
         raise LedgerLost(f"{path}: {trouble}; no second medium is configured ([ledger] second), so there is no copy: {REMEDY}")
     if not second.is_dir():
-        raise LedgerError(f"{path}: {trouble}; its copies are on {second}, which is not there: plug it in")
+        raise CopiesAway(f"{path}: {trouble}; its copies are on {second}, which is not there: plug it in")
     log.error("%s: %s; it is brought back from %s", path, trouble, second)
     for copy in reversed(copies(second)):
         try:
             return restore(path, copy, words)
         except BackupError as error:
-            log.error("%s", error)  # noqa: TRY400 - the next one may be good
+            log.error("a copy is of no use: %s", error)  # noqa: TRY400 - the next one may be good
     raise LedgerLost(f"{path}: {trouble}; there is no good copy in {second}: {REMEDY}")
 
 

@@ -77,6 +77,7 @@ class Wiring:
             badge_fresh_ms=_ms(door.badge_fresh_s),
             max_stay_ms=_ms(door.max_stay_s),
             light_ms=_ms(door.light_s),
+            talk_ms=_ms(door.talk_s),
             enrol_ms=_ms(door.enrol_s),
             match_deadline_ms=self.config.matching.deadline_ms,
             closes_minute=self.config.closes_minute,

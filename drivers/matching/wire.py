@@ -6,7 +6,9 @@ the service answers is a proposal until the terminal reports what it told the vi
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from kiosk.effects import Ending
 from kiosk.values import CardId, Introduction, Member, MemberId, Mood, VisitId, Zone, ZoneId
@@ -16,26 +18,44 @@ BATCH = "application/cloudevents-batch+json"
 PROBLEM = "application/problem+json"
 """The media type of an error (RFC 9457)."""
 
+Plain = Meta(min_length=1, max_length=200, pattern="^[^\\x00-\\x1f\\x7f]+$")
+"""Bounds of an id: no control characters, not at any length."""
+Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""Bounds of what is counted."""
+Millis = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+"""Bounds of a time or duration in milliseconds, and of a sequence: exact in every JSON reader."""
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """Somebody who was sent to a visitor: their visit, who they are, their badge number, and whether the visitor heard of it."""
+
+    visit: Annotated[VisitId, Plain]
+    member: Annotated[MemberId, Plain]
+    number: Count
+    told: bool = False
+
 
 class Presence(Struct, frozen=True, kw_only=True):
     """A visit as every door of the venue knows it; the member's profile is in the roster.
 
     `opened_ms` is UTC in milliseconds, None where the door did not know the time. `talks_for_ms` is how much longer the person
-    is taken to be in conversation. `door` is the terminal at which they came in.
+    is taken to be in conversation. `door` is the terminal at which they came in. `sent` is the service's word only: who was sent
+    to them, in order; None where it does not say.
     """
 
-    visit: VisitId
-    member: MemberId
-    number: int
-    door: str
+    visit: Annotated[VisitId, Plain]
+    member: Annotated[MemberId, Plain]
+    number: Count
+    door: Annotated[str, Plain]
     mood: Mood = Mood.INTRODUCE
-    opened_ms: int | None = None
-    zone: ZoneId | None = None
+    opened_ms: Millis | None = None
+    zone: Annotated[ZoneId, Plain] | None = None
     confirmed: bool = True
-    approached: int = 0
-    introduced: int = 0
-    lifetime_rate: int = 0
-    talks_for_ms: int = 0
+    approached: Count = 0
+    introduced: Count = 0
+    lifetime_rate: Count = 0
+    talks_for_ms: Millis = 0
+    sent: tuple[Sent, ...] | None = None
 
 
 class CheckIn(Struct, frozen=True, kw_only=True):
@@ -71,7 +91,7 @@ class VisitChanged(Struct, frozen=True, kw_only=True, tag="se.fikatap.visit.chan
 class VisitClosed(Struct, frozen=True, kw_only=True, tag="se.fikatap.visit.closed.v1", tag_field="type"):
     """A check-out."""
 
-    visit: VisitId
+    visit: Annotated[VisitId, Plain]
     why: Ending
 
 
@@ -81,19 +101,48 @@ class MatchSettled(Struct, frozen=True, kw_only=True, tag="se.fikatap.match.sett
     A proposal that the service made for this visit and that is not this one is thereby taken back.
     """
 
-    visit: VisitId
-    member: MemberId
-    zone: ZoneId | None = None
+    visit: Annotated[VisitId, Plain]
+    member: Annotated[MemberId, Plain]
+    zone: Annotated[ZoneId, Plain] | None = None
     introduction: Introduction | None = None
-    partner: MemberId | None = None
+    partner: Annotated[MemberId, Plain] | None = None
+
+
+class MatchUndone(Struct, frozen=True, kw_only=True, tag="se.fikatap.match.undone.v1", tag_field="type"):
+    """The host took back what the visitor was told: it counts for nobody, and the two are kept apart for the day."""
+
+    visit: Annotated[VisitId, Plain]
+    member: Annotated[MemberId, Plain]
+    partner: Annotated[MemberId, Plain]
+
+
+class GroupSettled(Struct, frozen=True, kw_only=True, tag="se.fikatap.group.settled.v1", tag_field="type"):
+    """People sat down together: an introduction for each of these visits, and `pairs` have met."""
+
+    visits: tuple[Annotated[VisitId, Plain], ...]
+    pairs: tuple[tuple[Annotated[MemberId, Plain], Annotated[MemberId, Plain]], ...]
+
+
+class VisitorTold(Struct, frozen=True, kw_only=True, tag="se.fikatap.visit.told.v1", tag_field="type"):
+    """A visitor heard who was sent to them so far."""
+
+    visit: Annotated[VisitId, Plain]
+
+
+class PairBlocked(Struct, frozen=True, kw_only=True, tag="se.fikatap.pair.blocked.v1", tag_field="type"):
+    """Two members are never introduced to each other from now on, or may be again."""
+
+    one: Annotated[MemberId, Plain]
+    other: Annotated[MemberId, Plain]
+    blocked: bool = True
 
 
 class CardBound(Struct, frozen=True, kw_only=True, tag="se.fikatap.card.bound.v1", tag_field="type"):
     """A card belongs to a member from now on; `key` is the id of the venue's key that made the pseudonym."""
 
-    card: CardId
-    member: MemberId
-    key: str
+    card: Annotated[CardId, Plain]
+    member: Annotated[MemberId, Plain]
+    key: Annotated[str, Plain]
     blocked: bool = False
 
 
@@ -103,7 +152,18 @@ class ZonesSet(Struct, frozen=True, kw_only=True, tag="se.fikatap.venue.zones.v1
     zones: tuple[Zone, ...]
 
 
-Happened = VisitOpened | VisitChanged | VisitClosed | MatchSettled | CardBound | ZonesSet
+Happened = (
+    VisitOpened
+    | VisitChanged
+    | VisitClosed
+    | VisitorTold
+    | MatchSettled
+    | MatchUndone
+    | GroupSettled
+    | PairBlocked
+    | CardBound
+    | ZonesSet
+)
 
 
 class Fact(Struct, frozen=True, kw_only=True):
@@ -120,10 +180,11 @@ class Fact(Struct, frozen=True, kw_only=True):
 
 
 class Taken(Struct, frozen=True, kw_only=True):
-    """What became of a batch."""
+    """What became of a batch: `unread` of those accepted are kept, but this service does not know what they say."""
 
     accepted: int
     duplicates: int
+    unread: int = 0
 
 
 class RosterCard(Struct, frozen=True):
@@ -135,13 +196,17 @@ class RosterCard(Struct, frozen=True):
 
 
 class RosterEntry(Struct, frozen=True, kw_only=True):
-    """One member's line: `member` is None where they are gone (a tombstone), `met` whom they met within six months."""
+    """One member's line: `member` is None where they are gone (a tombstone), `met` whom they met within six months.
+
+    To those in `blocked` they are never introduced.
+    """
 
     id: MemberId
     version: int
     member: Member | None = None
     cards: tuple[RosterCard, ...] = ()
     met: tuple[MemberId, ...] = ()
+    blocked: tuple[MemberId, ...] = ()
 
 
 class RosterPage(Struct, frozen=True, kw_only=True):

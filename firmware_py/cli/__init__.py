@@ -10,7 +10,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from drivers.errors import ConfigError, FikatapError
-from firmware_py.cli import badge, cards, demo, doctor, jobs, members, notices, printer, run, status, venue, visits
+from firmware_py.cli import (
+    badge,
+    cards,
+    demo,
+    doctor,
+    jobs,
+    match,
+    matching,
+    members,
+    notices,
+    printer,
+    profile,
+    run,
+    schedule,
+    status,
+    update,
+    venue,
+    visits,
+)
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 78
@@ -28,7 +46,25 @@ def parser() -> argparse.ArgumentParser:
         help=f"the terminal's configuration (default: $FIKATAP_CONFIG, else {DEFAULT_CONFIG})",
     )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for module in (run, status, doctor, members, cards, visits, jobs, notices, badge, printer, venue, demo):
+    for module in (
+        run,
+        status,
+        doctor,
+        members,
+        profile,
+        cards,
+        visits,
+        match,
+        schedule,
+        jobs,
+        notices,
+        badge,
+        printer,
+        venue,
+        update,
+        matching,
+        demo,
+    ):
         module.add(commands)
     return top
 

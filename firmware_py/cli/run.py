@@ -30,27 +30,44 @@ def run(args: argparse.Namespace) -> int:
     from firmware_py.clock import Clock
     from firmware_py.config import load
     from firmware_py.keys import VenueKey, key_path
+    from firmware_py.ledger import Ledger
     from firmware_py.recovery import in_words, open_ledger
+    from firmware_py.releases import running_release
     from firmware_py.terminal.control import ControlSocket
     from firmware_py.terminal.integrity import IntegrityCheck
     from firmware_py.terminal.loop import Damaged, Terminal
     from firmware_py.terminal.notify import Notifier
     from firmware_py.terminal.shut import ShutDoor, open_sometime
+    from firmware_py.terminal.staff_log import StaffFormatter, tell_crash
     from firmware_py.wiring import Wiring
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     config = load(args.config)
     wiring = Wiring(config)
+    journal = logging.StreamHandler(sys.stderr)
+    journal.setFormatter(StaffFormatter(wiring.texts, wiring.language))
+    logging.basicConfig(level=logging.INFO, handlers=[journal])
+    sys.excepthook = tell_crash
     wiring.check()
     words = partial(in_words, texts=wiring.texts, language=wiring.language, timezone=config.timezone)
     clock, notifier = Clock(config.timezone, None if config.cafe.trust_clock else SYNCHRONISED), Notifier()
-    busy = partial(notifier.more_time, RECOVERY_S)
-    attempt = partial(open_ledger, config.ledger.path, config.ledger.terminal, config.ledger.second, words, busy)
-    ledger = open_sometime(attempt, partial(ShutDoor, wiring, clock, notifier), _on_signals)
-    if ledger is None:
+
+    def busy() -> None:
+        notifier.more_time(RECOVERY_S)
+        notifier.status(wiring.texts.say(wiring.language, "status.recovering"))
+
+    def attempt() -> tuple[Ledger, VenueKey]:
+        ledger = open_ledger(config.ledger.path, config.ledger.terminal, config.ledger.second, words, busy)
+        try:
+            return ledger, VenueKey(key_path(config.ledger.path)).open(ledger)
+        except BaseException:
+            ledger.close()  # so that a command can bring the key back
+            raise
+
+    opened = open_sometime(attempt, partial(ShutDoor, wiring, clock, notifier), _on_signals)
+    if opened is None:
         return 0
-    key = VenueKey(key_path(config.ledger.path)).open(ledger)
-    terminal = Terminal(wiring, ledger, key, clock, notifier)
+    ledger, key = opened
+    terminal = Terminal(wiring, ledger, key, clock, notifier, release=running_release())
     _on_signals(terminal.stop)
     control = ControlSocket(config.control.socket, terminal.post)
     control.open()

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from drivers.errors import DeviceError
 from drivers.ports import Device
+from firmware_py.matching.calls import News
 from kiosk.effects import Effect
 from kiosk.events import Event
 from kiosk.values import CardId
@@ -49,7 +50,7 @@ class LaneCrashed(Struct, frozen=True):
     error: BaseException
 
 
-Item = Event | CardRead | LaneUp | LaneDown | LaneCrashed
+Item = Event | News | CardRead | LaneUp | LaneDown | LaneCrashed
 
 
 class Report(Struct, frozen=True):
@@ -68,7 +69,7 @@ class Servant(Protocol[D_contra]):
     def opened(self, device: D_contra) -> Iterator[Event]:
         """Do what is due when the device is open."""
 
-    def serve(self, device: D_contra, call: Any) -> Iterator[Event]:
+    def serve(self, device: D_contra, call: Any) -> Iterator[Event | News]:
         """Carry out one call."""
 
     def idle(self, device: D_contra, timeout: float) -> Iterator[Event | CardRead]:
@@ -135,6 +136,10 @@ class Lane(Generic[D]):
                     self.calls.pop()
             self.calls.append(call)
             self._wake.notify()
+
+    def wait_for(self, done: threading.Event, timeout: float) -> None:
+        """Let the loop wait for what a call sets, so many seconds at most."""
+        done.wait(timeout)
 
     def overdue(self) -> bool:
         """Return whether the lane has been at one thing for longer than its deadline."""

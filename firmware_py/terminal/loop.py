@@ -7,20 +7,25 @@ import queue
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 
 from msgspec import Struct
 
 from drivers.errors import ConfigError, DeviceError, DeviceMissing, FikatapError
 from firmware_py.clock import Clock
-from firmware_py.commands import CommandError, carry_out
+from firmware_py.commands import CommandError, carry_out, invoke
 from firmware_py.config import Config
 from firmware_py.journal import Change
 from firmware_py.keys import VenueKey
 from firmware_py.ledger import DAY_MS, Ledger, LedgerDamaged, LedgerError
-from firmware_py.matching.embedded import EmbeddedMatching, MatchingServant, Question
+from firmware_py.matching.calls import BACK_OFF_MS, LANES, News, ServiceServant
+from firmware_py.matching.embedded import EmbeddedMatching, MatchingServant, Question, group_question, question
 from firmware_py.recovery import mark_damaged
+from firmware_py.releases import HealthMark
+from firmware_py.schedule import ScheduleFile, ScheduleServant
+from firmware_py.settings import files_of
 from firmware_py.terminal.control import Command, HungUp
+from firmware_py.terminal.host import Host
 from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp, Report
 from firmware_py.terminal.notify import Notifier
 from firmware_py.terminal.second import WAIT_S, Append, MakeCopy, SecondMedium, SecondServant
@@ -42,15 +47,21 @@ from kiosk.effects import (
     EndEnrolment,
     Enrolment,
     FindMatch,
+    FormGroup,
     LightZone,
     NoteMet,
     Notice,
     OpenVisit,
+    OweMatch,
     QueueBadge,
     SendJob,
     SetJob,
+    SetMood,
+    SetRuling,
+    SettleGroup,
     SettleMatch,
     TellStaff,
+    UndoMatch,
 )
 from kiosk.events import (
     CardTapped,
@@ -67,15 +78,20 @@ from kiosk.events import (
     TimePassed,
 )
 from kiosk.jobs import Job, JobState
-from kiosk.values import CardId, Cause, JobId, MemberId
+from kiosk.values import CardId, Cause, JobId, MemberId, Now
+
+if TYPE_CHECKING:
+    from firmware_py.matching.shared import Shared
 
 log = logging.getLogger("fikatap")
 
-PRINTER, LIGHTS, SOUNDER, MATCHING = "printer", "lights", "sounder", "matching"
+PRINTER, LIGHTS, SOUNDER, MATCHING, SCHEDULE = "printer", "lights", "sounder", "matching", "schedule"
 LEDGER = "ledger"
 """What a restart is for that brings the ledger back."""
 LOOK_EVERY_MS = 1_000
 """How often lanes, deadlines of the day and the watchdog are looked at when nothing happens."""
+TAKE_IN_EVERY_MS = 50
+"""How often a slice of what the shared service told is taken in at least, though others wait: each keeps them some ms."""
 END_OF_JOB_S = 4.0
 """How long a stop waits for the badge under way."""
 END_OF_LANES_S = 0.6
@@ -135,6 +151,7 @@ class Terminal:
         *,
         lane: Callable[..., Lane[Any]] = Lane,
         inbox: Inbox | None = None,
+        release: str | None = None,
     ) -> None:
         self._wiring = wiring
         self._ledger = ledger
@@ -150,7 +167,8 @@ class Terminal:
         self._must_reload = False
         self._damaged = False
         self._restart_for: str | None = None
-        self._looked_ms = 0
+        self._looked_ms = self._took_in_ms = 0
+        self._health = HealthMark(ledger.path, release)
         self._cafe_day: int | None = None
         """Counts days from closing to closing."""
         self._printer = PrinterChanged(Cause.MISSING)
@@ -159,13 +177,16 @@ class Terminal:
         self.verdict_ms: float | None = None
         """How long the last answer took, from the reader's report to the order for the light."""
         self.state = DoorState(house=wiring.house(ledger.prefix))
+        self._host = Host(lambda: self.state, self._apply_command, self._matching, clock.now)
         self._supervisor = Supervisor(
             self._lanes(),
             feed=lambda event: self._inbox.put(Fed(event)),
             went_down=self._went_down,
             restart=self._may_restart,
             now_ms=clock.now().boot_ms,
+            back_off=dict.fromkeys(LANES, BACK_OFF_MS),
         )
+        self._shared = None if wiring.config.service is None else self._share()
 
     def post(self, message: Message) -> None:
         """Give the loop something to do; from any thread."""
@@ -203,7 +224,7 @@ class Terminal:
     def _begin(self) -> None:
         """Go on from what the ledger holds; a full disk closes the door, not the program: people must be told."""
         try:
-            started = self._ledger.started()
+            started = self._ledger.started(self._clock.now().boot_id)
         except LedgerError as error:
             self._storage_failed(None, error)
         else:
@@ -213,14 +234,19 @@ class Terminal:
         """Wait for a message until the next deadline."""
         now = self._clock.now().boot_ms
         due = [now + LOOK_EVERY_MS, *(at for at in (self._deadline(), self._supervisor.next_ms()) if at is not None)]
+        if self._takes_in():
+            due.append(now)
         try:
             return self._inbox.get(timeout=max(0.0, (min(due) - now) / 1000))
         except queue.Empty:
             return None
 
     def _deadline(self) -> int | None:
-        """Return the door's next deadline; while nothing can be stored none is met, and storing is tried at every look."""
-        return None if self._must_reload else next_deadline(self.state)
+        """Return the next deadline; while nothing can be stored none is met, and storing is tried at every look."""
+        if self._must_reload:
+            return None
+        service = None if self._shared is None else self._shared.next_ms
+        return min((at for at in (next_deadline(self.state), service) if at is not None), default=None)
 
     def _take(self, message: Report | Command | HungUp | Fed | Damaged) -> None:
         match message:
@@ -247,6 +273,8 @@ class Terminal:
                 self._supervisor.up(report.lane, what, now_ms)
                 if report.lane == SECOND:
                     self._note(lambda: self._ledger.settle(Notice.SECOND_MISSING))
+                elif report.lane in LANES:
+                    self._with_service(lambda shared: shared.came_up(report.lane))
             case LaneDown(error):
                 self._supervisor.down(report.lane, error, now_ms)
             case LaneCrashed(ConfigError() as error) if self._supervisor.is_coming_back(report.lane):
@@ -257,6 +285,8 @@ class Terminal:
             case CardRead(reader, card, lying):
                 self._heard_at = report.at
                 self._tap(reader, card, lying=lying)
+            case News() as news:
+                self._with_service(lambda shared: shared.take(news))
             case event:
                 self._apply(event)
 
@@ -270,6 +300,8 @@ class Terminal:
             self._storage_failed(reader, error)
             return
         self._apply(CardTapped(reader, card, member, blocked=blocked, lying=lying, rate=rate))
+        if member is None and self._shared is not None:
+            self._shared.somebody_unknown()
 
     def _apply(self, event: Event) -> bool:
         """Let the rules decide, store what must survive, and only then act; return whether it could be stored."""
@@ -286,7 +318,7 @@ class Terminal:
         durable: list[Durable] = [effect for effect in effects if isinstance(effect, DURABLE)]
         if durable:
             try:
-                self._ledger.commit(event, durable, now, state.serial)
+                self._ledger.commit(event, durable, now, state.serial, self._reports(event, durable, state, now))
             except LedgerError as error:
                 self._storage_failed(_reader_of(event), error)
                 return False
@@ -295,6 +327,8 @@ class Terminal:
         for effect in effects:
             self._perform(effect)
             self._tell(effect)
+        if durable:
+            self._with_service(lambda shared: shared.carry_on())
         return True
 
     def _storage_failed(self, reader: str | None, error: LedgerError) -> None:
@@ -344,12 +378,14 @@ class Terminal:
                 recent=before.recent,
                 enrolling=before.enrolling,
                 asked_staff_ms=before.asked_staff_ms,
+                schedule=before.schedule,
+                elsewhere=before.elsewhere,
             )
-            started = self._ledger.started()
+            started = self._ledger.started(now.boot_id)
             state, effects = step(fresh, started, now)
             durable: list[Durable] = [effect for effect in effects if isinstance(effect, DURABLE)]
             # Stored even when nothing follows from it: only a commit shows that commits work again.
-            self._ledger.commit(started, durable, now, state.serial)
+            self._ledger.commit(started, durable, now, state.serial, self._reports(started, durable, state, now))
         except LedgerDamaged as error:
             self._give_up_ledger(error)
             return False
@@ -376,16 +412,23 @@ class Terminal:
             case LightZone():
                 self._supervisor.submit(LIGHTS, effect)
             case FindMatch(visit=visit_id):
-                visit = self.state.visits[visit_id]
-                self._supervisor.submit(MATCHING, Question(visit, self.state.visits, self.state.occupancy()))
+                asked = question(self.state, self.state.visits[visit_id], self._clock.now())
+                if self._shared is None:
+                    self._ask_engine(asked)
+                else:
+                    self._with_service(lambda shared: shared.find(asked))
+            case FormGroup(visits):
+                self._supervisor.submit(MATCHING, group_question(self.state, visits, self._clock.now()))
             case CheckPrinter() | SendJob() | AwaitJob():
                 self._supervisor.submit(PRINTER, effect)
             case EndEnrolment():
                 self._end_enrolment(effect)
-            case OpenVisit() | CloseVisit() | ConfirmVisit() | SettleMatch() | NoteMet() | QueueBadge() | SetJob() | BindCard():
-                pass
             case TellStaff():
                 log.warning("staff: %s", self._wiring.notice(effect))
+            case OpenVisit() | CloseVisit() | ConfirmVisit() | SettleMatch() | NoteMet() | QueueBadge() | SetJob() | BindCard():
+                pass
+            case OweMatch() | UndoMatch() | SettleGroup() | SetMood() | SetRuling():
+                pass
             case _:
                 assert_never(effect)
 
@@ -395,6 +438,25 @@ class Terminal:
         elif name == SECOND:
             why = TellStaff(Notice.SECOND_MISSING, detail="…" if error is None else str(error))
             self._note(lambda: self._ledger.tell(why))
+        elif name in LANES:
+            self._with_service(lambda shared: shared.went_down(name))
+
+    def _ask_engine(self, asked: Question) -> None:
+        self._supervisor.submit(MATCHING, asked)
+
+    def _reports(self, event: Event, durable: list[Durable], after: DoorState, now: Now) -> list[bytes]:
+        """Return what the shared service is to hear of an event."""
+        return [] if self._shared is None else self._shared.reports(event, durable, after, now)
+
+    def _with_service(self, do: Callable[[Shared], None]) -> None:
+        """Do something on this side of the shared service, unless nothing can be stored."""
+        if self._shared is not None and not self._must_reload:
+            shared = self._shared
+            self._note(lambda: do(shared))
+
+    def _takes_in(self) -> bool:
+        """Tell whether there is something of the shared service's to be taken in, slice by slice."""
+        return self._shared is not None and self._shared.is_busy and not self._must_reload
 
     def _note(self, store: Callable[[], None]) -> None:
         """Store something that comes of no event."""
@@ -411,11 +473,11 @@ class Terminal:
         if second.retry_ms is None and second.health is not Health.FAILED:
             second.lane.submit(call)  # also while it is opened again: what comes after its copy began must not be missing
         if waits:
-            call.taken.wait(WAIT_S)
+            second.lane.wait_for(call.taken, WAIT_S)
 
     def _may_restart(self, name: str) -> bool:
-        """Allow one restart of the process for a device that hangs; the door does without a second medium."""
-        if name == SECOND or not self._once_a_boot(name):
+        """Allow one restart of the process for a device that hangs; the door does without a second medium or a service."""
+        if name in (SECOND, *LANES) or not self._once_a_boot(name):
             return False
         log.error("%s hangs: the terminal restarts once", name)
         return True
@@ -438,12 +500,17 @@ class Terminal:
     def _look_after(self) -> None:
         now_ms = self._clock.now().boot_ms
         self._supervisor.look_after(now_ms)
+        if self._takes_in() and (self._inbox.empty() or now_ms - self._took_in_ms >= TAKE_IN_EVERY_MS):
+            self._took_in_ms = now_ms
+            self._with_service(lambda shared: shared.work())
         due = self._deadline()
         if (due is not None and now_ms >= due) or now_ms - self._looked_ms >= LOOK_EVERY_MS:
             self._looked_ms = now_ms
             self._apply(TimePassed())
+            self._with_service(lambda shared: shared.look())
             self._close_day()
             self._tidy()
+            self._health.look(now_ms, self._clock.now().boot_id, well=not self._must_reload)
             self._notifier.status(self._status_line())
             if self._notifier.watchdog_s is not None:
                 self._notifier.alive()
@@ -511,6 +578,10 @@ class Terminal:
                 return self._check_in(MemberId(_argument(command, "member", str)))
             case "visits.leave":
                 return self._leave(MemberId(_argument(command, "member", str)))
+            case name if name in self._host.commands:
+                return invoke(name, self._host.commands[name], command.arguments)
+            case "members.put" | "members.remove" if self._shared is not None:
+                raise CommandError("the matching service keeps this café's members; add, change and remove them there")
             case "members.remove" if self._is_enrolling(command.arguments.get("member")):
                 raise CommandError("a card is being enrolled for that member; hold one to the reader, or wait a minute")
             case "members.remove":
@@ -625,11 +696,31 @@ class Terminal:
         if config.printer is not None:
             lanes.append(self._lane(PRINTER, wiring.make_printer, PrinterServant(wiring.render), self.post))
         lanes.append(self._lane(MATCHING, self._matching, MatchingServant(), self.post))
+        if config.service is not None:
+            lanes += [self._lane(name, config.service.make, ServiceServant(), self.post) for name in LANES]
+        if config.schedule.file is not None:
+            lanes.append(
+                self._lane(SCHEDULE, partial(ScheduleFile, config.schedule.file), ScheduleServant(self._clock), self.post)
+            )
         if config.ledger.second is not None:
-            second = partial(SecondMedium, config.ledger.second, config.ledger.path)
+            settings = files_of(config, wiring.template.logo)
+            second = partial(SecondMedium, config.ledger.second, config.ledger.path, settings)
             lanes.append(self._lane(SECOND, second, SecondServant(), self.post))
             self._ledger.hand_on(self._copy)
         return lanes
+
+    def _share(self) -> Shared:
+        from firmware_py.matching.shared import Shared
+
+        return Shared(
+            self._wiring,
+            self._ledger,
+            self._clock,
+            self._supervisor,
+            state=lambda: self.state,
+            take_event=self._apply,
+            engine=self._ask_engine,
+        )
 
     def _matching(self) -> EmbeddedMatching:
         return EmbeddedMatching(self._wiring.zones, self._wiring.vocabulary, self._ledger.reader)

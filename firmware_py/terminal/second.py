@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, assert_never
 
 import apsw
@@ -24,6 +25,7 @@ from firmware_py.backup import (
 )
 from firmware_py.database import LedgerError, open_for_reading
 from firmware_py.journal import Change, JournalFile
+from firmware_py.settings import keep
 from kiosk.events import Event
 
 FRESH_CHANGES = 2_000
@@ -46,9 +48,10 @@ class MakeCopy(Struct, frozen=True):
 class SecondMedium(Device):
     """A folder on the second medium, which must be there: it is never made, for that would be on the ledger's own disk."""
 
-    def __init__(self, folder: Path, ledger: Path) -> None:
+    def __init__(self, folder: Path, ledger: Path, settings: Mapping[str, Path] = MappingProxyType({})) -> None:
         self._folder = folder
         self._ledger = ledger
+        self._settings = settings
         self._source: apsw.Connection | None = None
         self._journal: JournalFile | None = None
         self._copy: CopyUnderWay | None = None
@@ -63,6 +66,7 @@ class SecondMedium(Device):
         if not self._folder.is_dir():
             raise DeviceMissing(f"{self._folder} is not there; plug the second medium in, or make that folder on it")
         try:
+            keep(self._folder, self._settings)
             self._source = open_for_reading(self._ledger)
             reached, self._since_copy = reach(self._folder) or (None, 0)
             number = next_number(self._folder)
@@ -143,6 +147,7 @@ class SecondMedium(Device):
         """Begin the next journal file, and after it a copy."""
         number = next_number(self._folder)
         try:
+            keep(self._folder, self._settings)
             following = begin_journal(self._folder, number)
         except OSError as error:
             raise DeviceLost(f"{self._folder} takes no more: {error.strerror or error}") from error

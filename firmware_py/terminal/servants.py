@@ -185,7 +185,7 @@ class LightsServant(_Idle):
             device.zone(call.zone, call.ms / 1000)
         except DeviceRefused as error:
             if call.zone not in self._dark:
-                log.warning("%s", error)
+                log.warning("zone '%s' has no light: %s", call.zone, error)
             self._dark.add(call.zone)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from firmware_py.ledger import Ledger
+from firmware_py.matching.calls import NEWS
 from firmware_py.terminal.supervise import Health, Supervisor
 from firmware_py.wiring import Wiring
 from kiosk.door import DoorState
@@ -28,6 +29,8 @@ def status_line(state: DoorState, supervisor: Supervisor, wiring: Wiring, *, sto
     else:
         parts.append(say("open"))
     parts.append(wiring.texts.count(wiring.language, "status.here", len(state.visits)))
+    if NEWS in supervisor.watched and supervisor.watched[NEWS].health is not Health.UP:
+        parts.append(say("no_service"))
     second = supervisor.watched.get(SECOND)
     if second is not None and second.health in (Health.DOWN, Health.FAILED):
         parts.append(say("no_second"))
@@ -46,6 +49,7 @@ def status(
         "line": status_line(state, supervisor, wiring, stores=stores),
         "stores": stores,
         "here": len(state.visits),
+        "elsewhere": len(state.elsewhere.visits),
         "unconfirmed": sum(not visit.confirmed for visit in state.visits.values()),
         "awaiting_match": len(state.asked),
         "enrolling": state.enrolling is not None,

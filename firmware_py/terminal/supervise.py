@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from drivers.errors import DeviceError
@@ -59,7 +60,7 @@ class Supervisor:
 
     `feed` takes the events of calls that will not be answered; `went_down(name, error)` hears once of each loss (error is
     None for a lane that hung); `restart(name)` is asked for a restart of the process and returns False when this boot had it
-    already.
+    already. `back_off` holds other waits than `BACK_OFF_MS`, by lane.
     """
 
     def __init__(
@@ -70,11 +71,13 @@ class Supervisor:
         went_down: Callable[[str, DeviceError | None], None],
         restart: Callable[[str], bool],
         now_ms: int,
+        back_off: Mapping[str, Sequence[int]] = MappingProxyType({}),
     ) -> None:
         self.watched = {lane.name: Watched(lane, now_ms) for lane in lanes}
         self._feed = feed
         self._went_down = went_down
         self._restart = restart
+        self._back_off = back_off
 
     def start(self) -> None:
         """Open all devices."""
@@ -103,7 +106,7 @@ class Supervisor:
         """Note that a device is open, and say so once."""
         watched = self.watched[name]
         if not watched.flaps:
-            log.info("%s is %s: %s", name, "back" if watched.health is Health.DOWN else "open", what)
+            log.info("%s is back: %s" if watched.health is Health.DOWN else "%s is open: %s", name, what)
         watched.health, watched.what, watched.trouble, watched.since_ms = Health.UP, what, "", now_ms
 
     def down(self, name: str, error: DeviceError, now_ms: int) -> None:
@@ -188,5 +191,6 @@ class Supervisor:
                 self._feed(event)
 
     def _schedule(self, watched: Watched, now_ms: int) -> None:
-        watched.retry_ms = now_ms + BACK_OFF_MS[min(watched.attempts, len(BACK_OFF_MS) - 1)]
+        waits = self._back_off.get(watched.lane.name, BACK_OFF_MS)
+        watched.retry_ms = now_ms + waits[min(watched.attempts, len(waits) - 1)]
         watched.attempts += 1

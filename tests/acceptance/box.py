@@ -19,7 +19,7 @@ from firmware_py.office import CommandError
 from firmware_py.terminal.control import ControlClient
 
 FIKATAP = Path(sys.executable).with_name("fikatap")
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 LIBRARY_PIN, LONG_TABLE_PIN = 17, 27
 
 CAFE = """

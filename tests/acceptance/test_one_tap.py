@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from tests.acceptance.box import LIBRARY_PIN, LONG_TABLE_PIN, MEMBERS, Box
+from tests.acceptance.box import LIBRARY_PIN, LONG_TABLE_PIN, MEMBERS, PATIENCE_S, Box
 from tests.rigs.cards import VirtualCard, text_message
 from tests.rigs.pcsc import PrivatePcscd
 from tests.rigs.pins import PinBoard
@@ -42,14 +42,14 @@ def walk(box: Box, reader: PrivatePcscd | Pn532, printer: NetworkPrinter | Seria
 
     reader.tap(hakons_card())
     box.until_told("welcome", "not_yet")
-    first = printer.until_papers(1, timeout=20)[0]
+    first = printer.until_papers(1, timeout=PATIENCE_S)[0]
     assert "Du står først i køen" in " ".join(first.texts)
     zone = next(event["zone"] for event in box.events if event["kind"] == "LightZone")
     pins.until(ZONE_PINS[zone], 1)
 
     reader.tap(sigrids_card())
     box.until_told("welcome", "not_yet", "welcome", "introduced")
-    badge = printer.until_papers(2, timeout=20)[1]
+    badge = printer.until_papers(2, timeout=PATIENCE_S)[1]
     words = " ".join(badge.texts)
     assert "Håkon" in words
     assert "Fråga Håkon om pedagogik och utbildning." in words

@@ -216,9 +216,9 @@ def test_an_import_tells_what_became_of_the_list(run: Any, tmp_path: Path, capsy
         assert run("members", "import", file, *words) == 1
         said.append(capsys.readouterr().out.splitlines()[-1])
     assert said == [
-        "2 would be added, 0 would be changed, 0 unchanged, 1 faulty and left out, 1 without an offer",
-        "2 added, 0 changed, 0 unchanged, 1 faulty and left out, 1 without an offer",
-        "0 added, 0 changed, 2 unchanged, 1 faulty and left out, 1 without an offer",
+        "2 would be added, 0 would be changed, 0 unchanged, 1 faulty and left out, 1 that can't be matched yet",
+        "2 added, 0 changed, 0 unchanged, 1 faulty and left out, 1 that can't be matched yet",
+        "0 added, 0 changed, 2 unchanged, 1 faulty and left out, 1 that can't be matched yet",
     ]
 
 

@@ -36,7 +36,7 @@ LIAR = Clone(
 )
 """It answers DLE EOT 1 and 4 and nothing else, draws no codes, and what it calls cp858 and cp850 are none."""
 GIVEN = ["--right", "1", "--qr", "yes", "--left", "0"]
-SHORT = "status_deadline_s = 0.3\nwrite_deadline_s = 1.5\n"
+SHORT = "status_deadline_s = 0.6\nwrite_deadline_s = 1.5\n"
 TO_THE_TEAR_BAR = b"\x1bJ\x80"
 
 
@@ -295,7 +295,7 @@ def test_people_are_asked_in_the_language_of_the_house(tmp_path: Path, stack: Ex
         input=f"perhaps\n{yes}\n1,99\n1, 2\n9\n0\n{yes[0]}\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=110,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert cafe.findings.seen == Seen(code_pages={"cp858": 19, "cp437": 0}, native_qr=True, left_dots=0)
@@ -313,7 +313,7 @@ def test_no_page_is_no_finding(tmp_path: Path, stack: ExitStack) -> None:
     rig = network(stack)
     cafe = Cafe(tmp_path, rig.connection)
     done = subprocess.run(
-        [FIKATAP, "--config", cafe.path, "printer", "probe"], input="no\n", capture_output=True, text=True, timeout=60
+        [FIKATAP, "--config", cafe.path, "printer", "probe"], input="no\n", capture_output=True, text=True, timeout=110
     )
     assert done.returncode == 1
     assert "Check power, cover and paper" in done.stderr
@@ -325,7 +325,7 @@ def test_nobody_there_to_answer_is_told_what_to_do(tmp_path: Path, stack: ExitSt
     rig = network(stack)
     done = subprocess.run(
         [FIKATAP, "--config", Cafe(tmp_path, rig.connection).path, "printer", "probe"],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=110,
     )  # fmt: skip
     assert done.returncode == 1
     assert "with --right, --left and --qr, or with --ask no" in done.stderr

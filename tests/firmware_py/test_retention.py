@@ -111,6 +111,16 @@ def test_events_of_unknown_time_are_as_old_as_the_next_that_are_known(ledger: Le
     assert len(contents(path)["events"]) == 1
 
 
+def test_nothing_goes_because_a_clock_was_slow_for_a_while(ledger: Ledger, path: Path) -> None:
+    """Two years behind at first, put right in the same boot; and right at first, then two years behind."""
+    for number, (first, then) in enumerate(((day(1), day(801)), (day(801), day(1)))):
+        for moment, wall in enumerate((first.wall, then.wall), start=1):
+            ledger.commit(TimePassed(), [], Now(f"slow-{number}", moment * 1000, wall), 0)
+    before = contents(path)
+    forget(ledger, 802)
+    assert contents(path)["events"] == before["events"]
+
+
 def test_the_newest_event_stays_so_that_no_place_is_given_twice(ledger: Ledger) -> None:
     for number in range(1, 6):
         ledger.commit(TimePassed(), [], day(number), 0)

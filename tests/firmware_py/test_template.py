@@ -45,7 +45,7 @@ BAD = {
     "an unknown slip": (
         'slips = ["ask_staff",\n# "folow_up"\n"folow_up"]',
         3,
-        "slips has no 'folow_up'; it has ask_staff, follow_up, fault; did you mean 'follow_up'?",
+        "slips has no 'folow_up'; it has ask_staff, follow_up, sent, group, fault; did you mean 'follow_up'?",
     ),
     "a slip twice": ('slips = ["fault",\n"fault"]', 2, "slips has 'fault' twice, first on line 1; leave one out"),
     "a typo of a key": (
@@ -76,17 +76,17 @@ BAD = {
     "an unknown word": (
         WORDS + "badge.gho = 'x'",
         6,
-        "words.sv has no 'badge.gho'; it has badge.copy, *, badge.number; did you mean 'badge.go'?",
+        "words.sv has no 'badge.gho'; it has badge.copy, *, badge.number, badge.today; did you mean 'badge.go'?",
     ),
     "an unknown word, quoted": (
         WORDS + "\n'badge.gho' = 'x'",
         7,
-        "words.sv has no 'badge.gho'; it has badge.copy, *, badge.number; did you mean 'badge.go'?",
+        "words.sv has no 'badge.gho'; it has badge.copy, *, badge.number, badge.today; did you mean 'badge.go'?",
     ),
     "an unknown word in braces": (
         'words = { sv = { badge = { "go" = "x", gho = "x" } } }',
         1,
-        "words.sv has no 'badge.gho'; it has badge.copy, *, badge.number; did you mean 'badge.go'?",
+        "words.sv has no 'badge.gho'; it has badge.copy, *, badge.number, badge.today; did you mean 'badge.go'?",
     ),
     "an unknown word in a table": (
         "[words.sv.notice]\n\nhello = 'x'",

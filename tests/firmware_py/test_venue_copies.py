@@ -126,12 +126,12 @@ def test_without_a_copy_the_door_stays_shut_says_how_to_go_on_and_opens_when_tha
     assert box.fikatap("venue", "backup", str(safe)) == 0
     box.path.write_bytes(b"\xa5" * 5000)
     with Run(box) as run:
-        assert "'fikatap venue start-empty --yes'" in run.until("the door is shut")
+        assert "'fikatap venue start-empty --yes'" in run.until("CLOSED: ")
         assert box.fikatap("members", "list") == EXIT_FAILED
         assert "it is damaged" in capsys.readouterr().err
         assert box.path.read_bytes() == b"\xa5" * 5000
         assert box.fikatap("venue", "restore", str(safe)) == 0
-        run.until("ready: ")
+        run.until("The door is open; ")
         assert box.fikatap("members", "list") == 0
         assert "Person 2" in capsys.readouterr().out
 
@@ -142,11 +142,11 @@ def test_a_damaged_ledger_is_brought_back_from_the_second_medium_by_a_start(
     (tmp_path / "stick").mkdir()
     box = Box(tmp_path, f'second = "{tmp_path}/stick"')
     with Run(box) as run:
-        run.until("second is open")
+        run.until("Second copy: in use")
     box.path.write_bytes(b"\xa5" * 5000)
     with Run(box) as run:
-        run.until("was brought back from")
-        run.until("ready: ")
+        run.until("was fetched from")
+        run.until("The door is open; ")
     assert box.fikatap("members", "list") == 0
     assert "Person 2" in capsys.readouterr().out
 

@@ -160,8 +160,8 @@ class _Terminal(Terminal):
 class Door:
     """A terminal at work as long as it is used as a context manager; on the same folder it goes on where it ended.
 
-    `rules` are keys of `[door]`; `printer` and `record` are further lines of `[printer]` and `[ledger]`; `boot` is another
-    boot's id; `trust` tells whether the wall clock is believed. `gate` lets matching answer. It waits
+    `rules` are keys of `[door]`; `printer`, `record`, `service` are further lines of `[printer]`, `[ledger]`, `[matching]`;
+    `boot` is another boot's id; `trust` tells whether the wall clock is believed. `gate` lets matching answer. It waits
     until reader and printer are open, unless told otherwise. Whoever leaves threads behind fails.
     """
 
@@ -173,6 +173,7 @@ class Door:
         people: int = 12,
         printer: str = "",
         record: str = "",
+        service: str = "",
         match_ms: int = 800,
         trust: bool = True,
         boot: str | None = None,
@@ -191,7 +192,8 @@ class Door:
             trust=str(trust).lower(),
             rules="\n".join(f"{key} = {value}" for key, value in rules.items()),
         )
-        self.config = parse(text.replace("[control]", f"{record}\n[control]"))
+        text = text.replace("[control]", f"{record}\n[control]").replace("[matching]", f"[matching]\n{service}")
+        self.config = parse(text)
         self.socket = self.config.control.socket
         self.reader = FakeReader.hand(str(folder))
         self.printer = FakePrinter.hand(str(folder))
@@ -202,7 +204,7 @@ class Door:
         self.gate.set()
         self.code: int | None = None
         self.error: BaseException | None = None
-        ledger = Ledger.open(self.config.ledger.path)
+        ledger = Ledger.open(self.config.ledger.path, self.config.ledger.terminal)
         key = VenueKey(key_path(self.config.ledger.path)).open(ledger)
         ledger.put_members(person(number) for number in range(1, people + 1))
         for number in range(1, people + 1):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -84,10 +83,9 @@ class Night:
 
     def until_freed(self) -> None:
         """Wait until the thread that was abandoned last has ended."""
-        until = time.monotonic() + PATIENCE_S
-        while not self.lane.freed():
-            assert time.monotonic() < until
-            time.sleep(0.005)
+        assert self.lane._abandoned is not None
+        self.lane._abandoned.join(PATIENCE_S)
+        assert self.lane.freed()
 
     def hang(self) -> None:
         """Let the reader hang for longer than anybody's patience."""

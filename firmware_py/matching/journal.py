@@ -1,0 +1,146 @@
+"""What the shared service is told: facts, stored with the event that they come of, sent in order, kept until acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from drivers.matching.wire import (
+    CardBound,
+    Fact,
+    Happened,
+    MatchSettled,
+    Presence,
+    VisitChanged,
+    VisitClosed,
+    VisitOpened,
+)
+from firmware_py.database import LedgerDamaged
+from firmware_py.ledger import Ledger
+from firmware_py.matching.calls import Upload
+from kiosk.door import DoorState
+from kiosk.effects import (
+    BindCard,
+    CloseVisit,
+    ConfirmVisit,
+    Durable,
+    OpenVisit,
+    OweMatch,
+    SetMood,
+    SettleGroup,
+    SettleMatch,
+    UndoMatch,
+)
+from kiosk.events import Event, PresenceHeard
+from kiosk.values import Now, Visit, VisitId
+
+BATCH = 200
+"""How many facts are sent at once; some 60 kB."""
+MOST = 100_000
+"""How many facts are kept at most, some 40 MB; the oldest go first. A terminal that is alone for two weeks, after which it
+knows nobody any more, stays below with 1,500 visits a day."""
+
+_encode = msgspec.json.Encoder().encode
+_HAPPENED: msgspec.json.Decoder[Happened] = msgspec.json.Decoder(Happened)
+
+
+def presence(visit: Visit, door: str, now: Now) -> Presence:
+    """Return a visit as the service knows it; `door` is the terminal's name."""
+    talks = 0 if visit.talks_until_ms is None else max(0, visit.talks_until_ms - now.boot_ms)
+    return Presence(
+        visit=visit.id,
+        member=visit.member.id,
+        number=visit.number,
+        door=door,
+        mood=visit.mood,
+        opened_ms=None if visit.opened.wall is None else visit.opened.wall.utc_ms,
+        zone=visit.zone,
+        confirmed=visit.confirmed,
+        approached=visit.approached,
+        introduced=visit.introduced,
+        lifetime_rate=visit.lifetime_rate,
+        talks_for_ms=talks,
+    )
+
+
+def reports(event: Event, effects: Sequence[Durable], state: DoorState, door: str, key: str, now: Now) -> list[bytes]:
+    """Return what the service is to hear of an event, as JSON; `state` is the one after it, `key` the venue's key's id."""
+    # What the service itself told is no news to it.
+    heard = isinstance(event, PresenceHeard)
+    return [_encode(what) for effect in effects for what in _facts(effect, state, door, key, now, heard=heard)]
+
+
+def _facts(effect: Durable, state: DoorState, door: str, key: str, now: Now, *, heard: bool) -> Iterator[Happened]:
+    match effect:
+        case OpenVisit(visit):
+            yield VisitOpened(presence=presence(visit, door, now))
+        case CloseVisit(visit, why) if not heard:
+            yield VisitClosed(visit=visit, why=why)
+        case SettleMatch(visit, introduction, zone, member, partner):
+            yield MatchSettled(visit=visit, member=member, zone=zone, introduction=introduction, partner=partner)
+            if introduction is not None:
+                yield from _changed((visit, introduction.partner), state, door, now)
+        case ConfirmVisit(visit=visit) | SetMood(visit=visit) | OweMatch(visit=visit):
+            yield from _changed((visit,), state, door, now)
+        case UndoMatch(visit=visit, partner=partner_visit):
+            yield from _changed((visit, partner_visit), state, door, now)
+        case SettleGroup(visits=visits):
+            yield from _changed(visits, state, door, now)
+        case BindCard(card, member):
+            yield CardBound(card=card, member=member, key=key)
+        case _:
+            pass  # of the badges, and of what staff is told, nobody else hears
+
+
+def _changed(visits: Sequence[VisitId], state: DoorState, door: str, now: Now) -> Iterator[Happened]:
+    """Tell how visits of this door are now."""
+    for visit in visits:
+        if visit in state.visits:
+            yield VisitChanged(presence=presence(state.visits[visit], door, now))
+
+
+class Outbox:
+    """The facts that wait in the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def add(self, *happened: Happened) -> None:
+        """Store facts that come of no event; raise `LedgerError`."""
+        self._ledger.report([_encode(what) for what in happened])
+
+    def is_empty(self) -> bool:
+        """Tell whether nothing waits."""
+        return not self._ledger.rows("SELECT 1 FROM outbox LIMIT 1")
+
+    def next(self) -> Upload | None:
+        """Return the oldest facts, None when there are none."""
+        rows = self._ledger.rows(
+            """SELECT number, source, coalesce(outbox.utc_ms, boot_ms + offset_ms), what
+               FROM outbox LEFT JOIN events USING (seq) LEFT JOIN clocks USING (boot_id) ORDER BY number LIMIT ?""",
+            BATCH,
+        )
+        if not rows:
+            return None
+        try:
+            facts = tuple(
+                Fact(id=f"{source}-{number}", source=source, seq=number, time_ms=utc_ms, what=_HAPPENED.decode(what))
+                for number, source, utc_ms, what in rows
+            )
+        except msgspec.DecodeError as error:
+            raise LedgerDamaged(f"a row of the outbox is not what was written ({error}); restore a copy") from error
+        return Upload(facts, facts[-1].seq)
+
+    def delivered(self, upto: int) -> None:
+        """Forget facts that the service has; raise `LedgerError`."""
+        with self._ledger.transaction() as connection:
+            connection.execute("DELETE FROM outbox WHERE number <= ?", (upto,))
+
+    def trim(self) -> int:
+        """Forget the oldest facts beyond `MOST`; return how many."""
+        oldest, newest = self._ledger.rows("SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM outbox")[0]
+        over = int(newest - oldest + 1 - MOST)
+        if over > 0:
+            self.delivered(oldest + over - 1)
+        return max(over, 0)

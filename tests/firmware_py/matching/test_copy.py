@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from drivers.matching.wire import RosterCard, RosterEntry, RosterPage
+from firmware_py.ledger import DAY_MS, Ledger
+from firmware_py.matching.copy import ALONE_MS, SLICE, RosterCopy
+from firmware_py.matching.journal import MOST, Outbox
+from kiosk.values import CardId, Language, Member, MemberId
+from tests.firmware_py.ledgers import at
+
+KEY = "k1"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    ledger.set_key_id(KEY)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def copy(ledger: Ledger) -> RosterCopy:
+    return RosterCopy(ledger, ledger.remove_members)
+
+
+def who(number: int) -> MemberId:
+    return MemberId(f"m{number:07}")
+
+
+def card(number: int) -> CardId:
+    return CardId(f"{number:064x}")
+
+
+def entry(number: int, version: int, *, name: str = "Person", key: str = KEY, met: Sequence[int] = ()) -> RosterEntry:
+    return RosterEntry(
+        id=who(number),
+        version=version,
+        member=Member(who(number), name, Language.EN),
+        cards=(RosterCard(card(number), key),),
+        met=tuple(who(each) for each in met),
+    )
+
+
+def take(copy: RosterCopy, since: int, page: RosterPage) -> int:
+    """Take a whole page in; return in how many slices."""
+    return sum(1 for _ in copy.take(since, page))
+
+
+def ids(ledger: Ledger) -> list[str]:
+    return [record.member.id for record in ledger.members(limit=1_000)]
+
+
+def test_a_page_is_taken_in_by_slices_and_its_version_noted_with_the_last(ledger: Ledger, copy: RosterCopy) -> None:
+    page = RosterPage(version=9, entries=tuple(entry(number, 9) for number in range(SLICE * 2 + 1)), whole=True)
+    slices = copy.take(0, page)
+    next(slices)
+    assert len(ids(ledger)) == SLICE
+    assert copy.stand().version == 0
+    assert copy.stand().whole
+    for _ in slices:
+        pass
+    assert len(ids(ledger)) == SLICE * 2 + 1
+    assert copy.stand()[:3] == (9, 1, False)
+
+
+def test_a_card_under_the_venues_key_is_known_and_one_under_another_is_not(ledger: Ledger, copy: RosterCopy) -> None:
+    take(copy, 0, RosterPage(version=1, entries=(entry(1, 1), entry(2, 1, key="k2")), whole=True))
+    holder, blocked, _ = ledger.holder(card(1))
+    assert holder is not None
+    assert not blocked
+    assert ledger.holder(card(2))[0] is None
+    blocked_card = RosterEntry(id=who(1), version=2, member=holder, cards=(RosterCard(card(1), KEY, blocked=True),))
+    take(copy, 1, RosterPage(version=2, entries=(blocked_card,)))
+    take(copy, 2, RosterPage(version=3, entries=(entry(1, 3),)))
+    assert ledger.holder(card(1))[1], "blocked is for ever"
+
+
+def test_whom_somebody_met_elsewhere_counts_as_met_here(ledger: Ledger, copy: RosterCopy) -> None:
+    take(copy, 0, RosterPage(version=1, entries=(entry(1, 1, met=(2, 3)), entry(2, 1, met=(1,))), whole=True))
+    assert ledger.met(who(1)) == {who(2), who(3)}
+    take(copy, 1, RosterPage(version=2, entries=(entry(1, 2, met=(3,)),)))
+    assert ledger.met(who(1)) == {who(3)}
+    ledger.remove_member(who(3))
+    take(copy, 2, RosterPage(version=3, entries=(RosterEntry(id=who(2), version=3),)))
+    assert ids(ledger) == [who(1)]
+    assert ledger.met(who(1)) == set()
+
+
+def test_fields_follow_the_services_sequence_and_counters_stay(ledger: Ledger, copy: RosterCopy) -> None:
+    take(copy, 0, RosterPage(version=1, entries=(entry(1, 1, name="Before"),), whole=True))
+    with ledger.transaction() as connection:
+        connection.execute("UPDATE members SET visits = 4, approached = 2")
+    take(copy, 1, RosterPage(version=2, entries=(entry(1, 2, name="After"),)))
+    record = ledger.record(who(1))
+    assert record is not None
+    assert (record.member.first_name, record.visits, record.approached) == ("After", 4, 2)
+
+
+def test_a_whole_roster_replaces_what_was_there_even_when_it_comes_in_parts(ledger: Ledger, copy: RosterCopy) -> None:
+    take(copy, 0, RosterPage(version=5, entries=tuple(entry(number, 5) for number in range(10)), whole=True))
+    take(copy, 5, RosterPage(version=6, entries=(entry(3, 6),), more=True, whole=True))
+    assert len(ids(ledger)) == 10, "it is not all there yet"
+    again = RosterCopy(ledger, ledger.remove_members)  # after a restart
+    take(again, 6, RosterPage(version=7, entries=(entry(4, 7),)))
+    assert ids(ledger) == [who(3), who(4)]
+
+
+def test_an_empty_roster_replaces_nobody(ledger: Ledger, copy: RosterCopy) -> None:
+    ledger.put_members([Member(who(1), "Person", Language.EN)])
+    take(copy, 0, RosterPage(version=1, whole=True))
+    assert ids(ledger) == [who(1)]
+
+
+def test_what_is_no_member_is_left_out_and_the_others_come_in(ledger: Ledger, copy: RosterCopy) -> None:
+    odd = (
+        RosterEntry(id=who(1), version=1, member=Member(who(2), "Another", Language.EN)),
+        entry(3, 1, name="x" * 1_000),
+        entry(4, 1, name=""),
+        entry(5, 1, met=range(10_000)),
+    )
+    take(copy, 0, RosterPage(version=1, entries=(*odd, entry(6, 1)), whole=True))
+    assert ids(ledger) == [who(6)]
+
+
+def test_a_copy_is_stale_after_two_weeks_by_either_clock_and_then_erased(ledger: Ledger, copy: RosterCopy) -> None:
+    ledger.put_members([Member(who(9), "Own", Language.EN)])
+    copy.alone(2 * ALONE_MS)
+    assert not copy.is_stale(at(0)), "what the service never gave is not its to take"
+    take(copy, 0, RosterPage(version=1, entries=tuple(entry(number, 1) for number in range(120)), whole=True))
+    copy.reached(at(0))
+    day_s = DAY_MS // 1000
+    assert not copy.is_stale(at(14 * day_s - 1))
+    assert copy.is_stale(at(14 * day_s))
+    assert not copy.is_stale(at(14 * day_s, trusted=False))
+    copy.alone(ALONE_MS - 1)
+    assert not copy.is_stale(at(0, trusted=False))
+    copy.alone(1)
+    assert copy.is_stale(at(0, trusted=False))
+    for _ in copy.wipe():
+        pass
+    assert ids(ledger) == []
+    assert copy.stand() == (0, 0, False, None, 0)
+    assert not copy.is_stale(at(14 * day_s))
+
+
+def test_a_large_roster_takes_no_more_memory_than_a_page(ledger: Ledger, copy: RosterCopy) -> None:
+    """A slice of a roster of a million; each page is made when it is asked for, and gone when it was taken in."""
+    tracemalloc.start()
+    try:
+        for first in range(0, 20_000, 500):
+            page = RosterPage(
+                version=first + 500,
+                entries=tuple(entry(number, number + 1) for number in range(first, first + 500)),
+                more=first < 19_500,
+                whole=first == 0,
+            )
+            take(copy, first, page)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert ledger.counts()["members"] == 20_000
+    assert peak < 4_000_000
+
+
+def test_the_outbox_forgets_the_oldest_when_it_holds_too_much(ledger: Ledger) -> None:
+    outbox = Outbox(ledger)
+    assert outbox.trim() == 0
+    with ledger.transaction() as connection:
+        connection.execute("INSERT INTO outbox (number, source, seq, what) VALUES (1, 't', 0, '{}')")
+        connection.execute("INSERT INTO outbox (number, source, seq, what) VALUES (?, 't', 0, '{}')", (MOST + 1,))
+    assert outbox.trim() == 1
+    assert ledger.rows("SELECT number FROM outbox") == [(MOST + 1,)]

@@ -1,0 +1,194 @@
+"""The shut door: why it is shut is said in words and with lights, and it opens by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from drivers.lights.fake import FakeLights
+from drivers.readers.fake import FakeReader
+from firmware_py.clock import Clock
+from firmware_py.config import parse
+from firmware_py.database import LedgerError, LedgerInUse, LedgerTooNew
+from firmware_py.demo import card_of
+from firmware_py.keys import VenueKey, VenueKeyError, key_path
+from firmware_py.ledger import Ledger
+from firmware_py.recovery import CopiesAway, LedgerLost
+from firmware_py.terminal import shut
+from firmware_py.terminal.notify import Notifier
+from firmware_py.terminal.shut import Reason, ShutDoor, open_sometime
+from firmware_py.wiring import Wiring
+from kiosk.signals import Signal
+from tests.firmware_py.terminal.harness import CAFE, PATIENCE_S, person
+from tests.firmware_py.test_config import FIKATAP
+
+
+def text(folder: Path, socket: Path) -> str:
+    return CAFE.format(folder=folder, socket=socket, rules="", match_ms=800, printer="", trust="true")
+
+
+class Told(Notifier):
+    """Keeps what systemd is told."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.said: list[str] = []
+        self.changed = threading.Condition()
+
+    def _send(self, message: str) -> None:
+        with self.changed:
+            self.said.append(message)
+            self.changed.notify_all()
+
+    def until(self, message: str) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: message in self.said, PATIENCE_S), self.said
+
+
+class Obstacles:
+    """What is behind the door can be opened when there are no more of these."""
+
+    def __init__(self, *reasons: Reason) -> None:
+        self._reasons = list(reasons)
+        self.tried = 0
+
+    def __call__(self) -> str:
+        self.tried += 1
+        if self._reasons:
+            reason = self._reasons[0]
+            if isinstance(reason, LedgerInUse):
+                self._reasons.pop(0)
+            raise reason
+        return "what is behind"
+
+    def go(self) -> None:
+        self._reasons = []
+
+    def become(self, reason: Reason) -> None:
+        self._reasons = [reason]
+
+
+@contextmanager
+def shut_door(folder: Path, obstacles: Obstacles, told: Told) -> Iterator[list[object]]:
+    """Give what came of a door in a thread of its own: nothing yet."""
+    wiring = Wiring(parse(text(folder, folder / "s")))
+    came: list[object] = []
+    stops: list[Callable[[], None]] = []
+    clock = Clock(wiring.config.timezone, None)
+
+    def work() -> None:
+        try:
+            came.append(open_sometime(obstacles, lambda: ShutDoor(wiring, clock, told), stops.append))
+        except Exception as error:  # noqa: BLE001 - what ended it is what tests ask about
+            came.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield came
+    finally:
+        obstacles.go()
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shut, "TRY_EVERY_MS", 50)
+    monkeypatch.setattr(shut, "LOOK_EVERY_S", 0.02)
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (VenueKeyError("gone"), "closed: the venue's key is missing; bring it back with: fikatap venue key import FILE"),
+        (LedgerLost("gone"), "closed: the ledger is lost; bring back a copy with: fikatap venue restore FOLDER"),
+        (CopiesAway("gone"), "closed: the ledger is lost and its copies are not here; plug the stick in"),
+        (LedgerError("full"), "closed: nothing can be stored; check the memory card"),
+    ],
+)
+def test_why_it_is_shut_is_told_to_systemd_and_by_the_lights(tmp_path: Path, reason: Reason, words: str) -> None:
+    told, obstacles = Told(), Obstacles(reason)
+    with shut_door(tmp_path, obstacles, told) as came:
+        told.until(f"STATUS={words}")
+        assert "READY=1" in told.said
+        reader = FakeReader.hand(str(tmp_path))
+        reader.until_waited_for(PATIENCE_S)
+        reader.tap(card_of(1))
+        lights = FakeLights.hand(str(tmp_path))
+        lights.until(lambda hand: Signal.TELL_STAFF in hand.signals, PATIENCE_S)
+        assert not came
+    assert came == ["what is behind"]
+
+
+def test_each_reason_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    told, obstacles = Told(), Obstacles(VenueKeyError("first"))
+    with shut_door(tmp_path, obstacles, told):
+        told.until("STATUS=closed: the venue's key is missing; bring it back with: fikatap venue key import FILE")
+        obstacles.become(LedgerError("second"))
+        told.until("STATUS=closed: nothing can be stored; check the memory card")
+    said = [line for line in caplog.messages if line.startswith("the door is shut")]
+    assert said == [f"the door is shut, check-ins are refused: {word}" for word in ("first", "second")]
+
+
+def test_a_command_that_mends_it_just_now_is_waited_for(tmp_path: Path) -> None:
+    told, obstacles = Told(), Obstacles(LedgerError("full"))
+    with shut_door(tmp_path, obstacles, told) as came:
+        told.until("READY=1")
+        obstacles.become(LedgerInUse("by a command"))
+    assert came == ["what is behind"]
+
+
+def test_what_waiting_does_not_mend_ends_the_program(tmp_path: Path) -> None:
+    for reason in (LedgerInUse("by another terminal"), LedgerTooNew("newer")):
+        told = Told()
+        with shut_door(tmp_path, Obstacles(reason), told) as came:
+            pass
+        assert came == [reason]
+        assert told.said == []
+
+
+def test_a_terminal_that_lost_its_key_is_ready_but_closed_and_opens_when_it_is_brought_back(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    path = key_path(tmp_path / "ledger.db")
+    ledger.put_members([person(1)])
+    ledger.bind_card(VenueKey(path).open(ledger).pseudonym(card_of(1).uid), person(1).id)
+    ledger.close()
+    safe = tmp_path / "safe.key"
+    shutil.move(path, safe)
+    with TemporaryDirectory(prefix="fikatap-") as name, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        run = Path(name)
+        configured = tmp_path / "terminal.toml"
+        configured.write_text(text(tmp_path, run / "control").replace('language = "en"', 'language = "sv"'), "utf-8")
+        systemd.bind(str(run / "notify"))
+        systemd.settimeout(PATIENCE_S * 3)
+        command = [str(FIKATAP), "--config", str(configured)]
+        environment = {**os.environ, "NOTIFY_SOCKET": str(run / "notify")}
+        process = subprocess.Popen([*command, "run"], env=environment, stderr=subprocess.PIPE, text=True)
+        try:
+            while (
+                said := systemd.recv(2000).decode()
+            ) != "STATUS=stängt: kafeets nyckel saknas; hämta den med: fikatap venue key import FIL":
+                pass
+            done = subprocess.run([*command, "venue", "key", "import", safe], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stderr
+            while not said.startswith("STATUS=öppet"):
+                said = systemd.recv(2000).decode()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            _, journal = process.communicate(timeout=60)
+    assert process.returncode == 0
+    lines = journal.splitlines()
+    assert lines[0].startswith("STÄNGT: ingen kan checka in (")
+    assert "Gör så här: fikatap doctor." in lines[0]
+    assert any(line.startswith("Dörren är öppen; 0 besökare är här.") for line in lines)
