@@ -27,7 +27,7 @@ def crowd(members: Sequence[Member], count: int, seed: int, vocabulary: Vocabula
 def share_of_best(people: Sequence[Present], weights: Weights = STANDARD) -> float:
     """Return the engine's sum of scores by the sum of a maximum-weight matching; 1 where there is no pair at all.
 
-    Every pair is counted by the score of its own two people, and only where no gate parts them.
+    Every pair is counted by the score of its own two people, wherever it is above 0 and no gate parts them.
     """
     import rustworkx
 
@@ -38,7 +38,7 @@ def share_of_best(people: Sequence[Present], weights: Weights = STANDARD) -> flo
     for place, one in enumerate(free):
         for other, theirs in enumerate(free[:place]):
             score = base(one.profile, theirs.profile, weights)
-            if score >= weights.threshold and between(one, theirs, circumstances) is None:
+            if score > 0 and between(one, theirs, circumstances) is None:
                 graph.add_edge(other, place, score)
     best = sum(graph.get_edge_data(*pair) for pair in rustworkx.max_weight_matching(graph, weight_fn=int))
     by_visit = {one.visit.id: one for one in people}

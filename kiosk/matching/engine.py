@@ -10,9 +10,21 @@ from kiosk.matching.circumstances import Circumstances
 from kiosk.matching.gates import Gate, apart, barred
 from kiosk.matching.profiles import Present, Profile
 from kiosk.matching.reasons import reason
-from kiosk.matching.score import STANDARD, Part, Weights, common_digits, fairness, industries_differ, partwise, scorer
+from kiosk.matching.score import (
+    STANDARD,
+    Part,
+    Weights,
+    common_digits,
+    fairness,
+    industries_differ,
+    most_fairness,
+    partwise,
+    scorer,
+)
 from kiosk.matching.zones import choose_zone
 from kiosk.values import Introduction, Reason, Visit, VisitId
+
+MINUTE_MS = 60_000
 
 
 class Explanation(Struct, frozen=True):
@@ -47,7 +59,8 @@ def find_match(
         partner=best.visit.id,
         reason=reason(visitor, best),
         zone=choose_zone(circumstances.zones, circumstances.occupancy, quiet=quiet, partner_zone=best.visit.zone),
-        score=scorer(visitor.profile, weights)(best.profile) + fairness(best.visit, circumstances.mean_rate, weights),
+        score=scorer(visitor.profile, weights)(best.profile)
+        + fairness(best, waited(visitor, best), circumstances.mean_rate, weights),
     )
 
 
@@ -65,7 +78,7 @@ def explain(
         gate = apart(visitor, one, circumstances, weights, pinned=pinned)
         if gate is Gate.SELF or Gate.CONSENT in (barred(visitor), barred(one)):
             continue
-        parts = parts_of(one.visit, one.profile)
+        parts = parts_of(one, waited(visitor, one))
         score = sum(worth for _, worth in parts)
         gate = barred(visitor) or gate
         if gate is None and not pinned and score < weights.threshold:
@@ -83,6 +96,14 @@ def waiting_since(one: Present) -> tuple[bool, int, int, VisitId]:
     visit: Visit = one.visit
     wall = visit.opened.wall
     return wall is not None, visit.opened.boot_ms if wall is None else wall.utc_ms, visit.number, visit.id
+
+
+def waited(visitor: Present, one: Present) -> int:
+    """Return for how many minutes somebody was here when the visitor came; 0 where the two clocks can't be compared."""
+    then, now = one.visit.opened, visitor.visit.opened
+    if then.wall is not None and now.wall is not None:
+        return max(0, now.wall.utc_ms - then.wall.utc_ms) // MINUTE_MS
+    return max(0, now.boot_ms - then.boot_ms) // MINUTE_MS if then.boot_id == now.boot_id else 0
 
 
 def _pinned(visitor: Present, one: Present, circumstances: Circumstances) -> bool:
@@ -120,15 +141,15 @@ def _unlike(one: Profile, other: Profile) -> bool:
 def _best(visitor: Present, present: Iterable[Present], circumstances: Circumstances, weights: Weights) -> Present | None:
     """Return the best of those who may be met and reach the threshold; of equals, who has waited longest."""
     base, mean_rate = scorer(visitor.profile, weights), circumstances.mean_rate
-    # What fairness can add at most: most people fall short even so, and their share is never worked out.
-    most_fair = weights.unmet + weights.rate * mean_rate // 1000
+    # Many people fall short even with the most that fairness can add, and their share is never worked out.
+    most_fair = most_fairness(mean_rate, weights)
     best: Present | None = None
     best_score = weights.threshold
     for candidate in present:
         score = base(candidate.profile)
         if score + most_fair < best_score:
             continue
-        score += fairness(candidate.visit, mean_rate, weights)
+        score += fairness(candidate, waited(visitor, candidate), mean_rate, weights)
         if score < best_score:
             continue
         # Few get this far, so the gates cost little here.

@@ -25,7 +25,7 @@ class Pairing(NamedTuple):
 
 
 def find_pairs(present: Iterable[Present], circumstances: Circumstances, weights: Weights = STANDARD) -> tuple[Pairing, ...]:
-    """Return pairs of the people here, best first, nobody twice; whom nobody fits is in none.
+    """Return pairs of the people here, best first, nobody twice; who has nothing in common with anybody left is in none.
 
     The best pair is taken first, and so on; then partners are exchanged as long as that makes two pairs better together.
     """
@@ -50,7 +50,7 @@ def find_pairs(present: Iterable[Present], circumstances: Circumstances, weights
 
 
 def worth(people: list[Present], circumstances: Circumstances, weights: Weights = STANDARD) -> list[list[int]]:
-    """Return the base scores of everybody with everybody, 0 below the threshold or where a gate is closed.
+    """Return the base scores of everybody with everybody, 0 where a gate is closed.
 
     There is one row and one column more, of zeros, for nobody.
     """
@@ -61,7 +61,7 @@ def worth(people: list[Present], circumstances: Circumstances, weights: Weights 
         score = scorer(one.profile, weights)
         for other in free[:count]:
             value = score(people[other].profile)
-            if value >= weights.threshold and between(one, people[other], circumstances) is None:
+            if value and between(one, people[other], circumstances) is None:
                 table[place][other] = table[other][place] = value
     return table
 

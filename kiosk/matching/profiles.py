@@ -17,6 +17,11 @@ MOST_WISHES = 6
 ENOUGH = 3
 """So many things to learn make a good profile (from 1.7 to 3.3 of them, four times as many pairs help each other)."""
 
+BEST = 2
+"""So many of the offers count as what they know best: people name it first."""
+
+MOST_PLENTY = 24
+
 
 class Profile(Struct, frozen=True, kw_only=True):
     """A member as matching sees them, made once a visit.
@@ -49,6 +54,12 @@ class Profile(Struct, frozen=True, kw_only=True):
     """The lines of their list that name an open topic."""
     first_bit: int = 0
     """The open topic that they named first of what they seek, as a mask; 0 when there is none."""
+    best_bits: int = 0
+    """The mask of the `BEST` open topics that they named first of what they offer."""
+    trade_bits: int = 0
+    """The mask of the open topics that people of their occupation typically offer, stated or not: evidence, never named."""
+    plenty: int = 0
+    """Topics sought times topics offered, `MOST_PLENTY` at most: how easily somebody is found for them."""
     wish_bits: int = 0
     """The mask of the topics in `wishes`."""
 
@@ -89,6 +100,9 @@ def profile(member: Member, vocabulary: Vocabulary) -> Profile:
         history=frozenset(member.history) if agreed.history else frozenset(),
         wishes=wishes,
         first_bit=vocabulary.mask(seeks[:1]),
+        best_bits=vocabulary.mask(offers[:BEST]),
+        trade_bits=vocabulary.mask(_open(vocabulary.offered_by(member.occupation), vocabulary)),
+        plenty=min(len(seeks) * len(offers), MOST_PLENTY),
         wish_bits=vocabulary.mask(wish.topic for wish in wishes),
     )
 

@@ -8,38 +8,38 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kiosk.matching.profiles import Profile
-from kiosk.values import Visit, Wish
+from kiosk.matching.profiles import Present, Profile
+from kiosk.values import Wish
 
 
 class Weights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the score counts, in thousandths unless said otherwise."""
 
-    saturation: tuple[int, ...] = (0, 600, 850, 950, 1000)
-    """What one side gets out of 0, 1, 2 … topics, and both out of pastimes; more than are listed count as the last."""
-    later: int = 800
-    """Factor of what a side gets when what they named first is not in it: people name what is most pressing first."""
-    floor: int = 80
-    """What a side that gets nothing counts as when the other gets something."""
+    chance: tuple[int, int, int, int, int, int, int] = (120, 270, 500, 730, 880, 950, 980)
+    """How likely one side is helped, by `points` from 0 to 6: what is known of both is a part of what they can and need."""
+    pastimes: tuple[int, ...] = (0, 600, 850, 950, 1000)
+    """What 0, 1, 2 … pastimes in common are worth; more than are listed count as the last."""
     likeness: tuple[int, int, int, int, int] = (0, 250, 550, 800, 1000)
     """How alike occupations are with 0 to 4 common first digits of their ISCO-08 codes."""
     same_industry: int = 450
     """Factor of the likeness when the industries are the same, or not known to differ."""
-    help: int = 750
+    help: int = 840
     """Weight of helping each other."""
-    peer: int = 150
+    peer: int = 60
     """Weight of similar occupations."""
     leisure: int = 30
     """Weight of pastimes in common."""
     wishes: int = 70
     """Weight of the lists for the half-year: half of it for each side whose list names somebody like the other."""
-    approached: int = 180
+    approached: int = 330
     """Taken off for each time that others were sent to this person during the visit."""
-    unmet: int = 150
-    """Added for a person who met nobody yet during the visit."""
+    unmet: int = 350
+    """Added for a person who met nobody yet during the visit: a seventh of it at first, all of it after an hour."""
     rate: int = 150
     """Taken off for each approach a visit that this person gets above the mean."""
-    threshold: int = 195
+    plenty: int = 12
+    """Taken off for each of `Profile.plenty` above `USUAL`, added for each below: those who are easily matched can wait."""
+    threshold: int = 185
     """A pick below this is "not yet"."""
     approaches: int = 3
     """How many times in a visit others may be sent to one person (a count)."""
@@ -50,6 +50,13 @@ class Weights(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 STANDARD = Weights()
+
+USUAL = 9
+"""What `Profile.plenty` is of a usual profile: three topics sought times three offered."""
+HOUR = 60
+"""After so many minutes somebody has waited as long as counts."""
+AT_FIRST = 10
+"""Who has just come counts as if they had waited this long."""
 
 
 class Part(StrEnum):
@@ -62,6 +69,7 @@ class Part(StrEnum):
     APPROACHED = "approached"
     UNMET = "unmet"
     RATE = "rate"
+    PLENTY = "plenty"
 
 
 def industries_differ(one: str, other: str) -> bool:
@@ -69,9 +77,17 @@ def industries_differ(one: str, other: str) -> bool:
     return bool(one and other and one != other)
 
 
-def mutual(gained: int, given: int) -> int:
-    """Return the harmonic mean of what both sides get, rounded down; 0 when both get nothing."""
-    return 2 * gained * given // (gained + given) if gained or given else 0
+def points(stated: int, likely: int, first: int, best: int) -> int:
+    """Return how much speaks for one side being helped, 0 to 6.
+
+    `stated` is the mask of what they seek and the other offers, `likely` of what they seek and people of the other's
+    occupation typically offer. `first` is what they named first of what they seek, for people name first what is most
+    pressing; `best` what the other named first of what they offer.
+    """
+    if not stated:
+        return 1 if likely else 0
+    several = stated & (stated - 1)
+    return 2 + bool(several) + bool(stated & first) + bool(stated & best) + bool(likely)
 
 
 def common_digits(one: str, other: str) -> int:
@@ -98,22 +114,20 @@ def _of_field(occupation: str, field: str) -> bool:
 
 def scorer(one: Profile, weights: Weights = STANDARD) -> Callable[[Profile], int]:
     """Return the function that tells how well `one` and another go together; tables are made once for a thousand others."""
-    worth, floor, most = weights.saturation, weights.floor, len(weights.saturation) - 1
-    later = most + 1
-    sides = (*worth, *(each * weights.later // 1000 for each in worth))
-    helping = [[weights.help * mutual(max(gained, floor), max(given, floor)) // 1000 for given in sides] for gained in sides]
-    pleasure = [weights.leisure * shared // 1000 for shared in worth]
+    chance, most = weights.chance, len(weights.pastimes) - 1
+    helping = [[weights.help * get * give // 1_000_000 for give in chance] for get in chance]
+    pleasure = [weights.leisure * shared // 1000 for shared in weights.pastimes]
     seek_bits, offer_bits, pastime_bits, wish_bits = one.seek_bits, one.offer_bits, one.pastime_bits, one.wish_bits
-    occupation, industry, first_bit = one.occupation, one.industry, one.first_bit
+    trade_bits, first_bit, best_bits = one.trade_bits, one.first_bit, one.best_bits
+    occupation, industry = one.occupation, one.industry
     likeness: dict[str, tuple[int, int]] = {}
 
     def score(other: Profile) -> int:
-        gained = seek_bits & other.offer_bits
-        given = offer_bits & other.seek_bits
+        theirs, asked = other.trade_bits & seek_bits, other.seek_bits
+        gained, given, ours = other.offer_bits & seek_bits, asked & offer_bits, asked & trade_bits
         total = 0
-        if gained or given:
-            get = min(gained.bit_count(), most) + (0 if gained & first_bit else later)
-            give = min(given.bit_count(), most) + (0 if given & other.first_bit else later)
+        if gained or given or theirs or ours:
+            get, give = points(gained, theirs, first_bit, other.best_bits), points(given, ours, other.first_bit, best_bits)
             total = helping[get][give]
         alike = likeness.get(other.occupation)
         if alike is None:
@@ -136,25 +150,37 @@ def base(one: Profile, other: Profile, weights: Weights = STANDARD) -> int:
     return scorer(one, weights)(other)
 
 
-def fairness(visit: Visit, mean_rate: int, weights: Weights = STANDARD) -> int:
+def fairness(one: Present, waited: int, mean_rate: int, weights: Weights = STANDARD) -> int:
     """Return what is added for sending someone to this person: less for whom others were sent to, more for whom nobody met yet.
 
-    `mean_rate` is the mean lifetime rate of the people here, like `Visit.lifetime_rate` in approaches per visit times 1000.
+    `waited` is in minutes. `mean_rate` is the mean lifetime rate of the people here, like `Visit.lifetime_rate` in approaches
+    per visit times 1000.
     """
-    rarely = weights.rate * (mean_rate - visit.lifetime_rate) // 1000
+    visit = one.visit
+    fair = weights.rate * (mean_rate - visit.lifetime_rate) // 1000 + weights.plenty * (USUAL - one.profile.plenty)
     if visit.approached:
-        return rarely - weights.approached * visit.approached
-    return rarely if visit.introduced else rarely + weights.unmet
+        return fair - weights.approached * visit.approached
+    if visit.introduced:
+        return fair
+    return fair + weights.unmet * (AT_FIRST + min(waited, HOUR)) // (AT_FIRST + HOUR)
+
+
+def most_fairness(mean_rate: int, weights: Weights = STANDARD) -> int:
+    """Return the most that `fairness` can add."""
+    return weights.unmet + weights.rate * mean_rate // 1000 + weights.plenty * USUAL
 
 
 def partwise(
     one: Profile, mean_rate: int, weights: Weights = STANDARD
-) -> Callable[[Visit, Profile], tuple[tuple[Part, int], ...]]:
-    """Return the function that takes a score apart, fairness included: each part is what that alone would score."""
+) -> Callable[[Present, int], tuple[tuple[Part, int], ...]]:
+    """Return the function that takes a score apart, fairness included: each part is what that alone would score.
+
+    It takes a candidate, and the minutes that they have waited.
+    """
     alone = [(part, replace(weights, **{other.value: 0 for other in Part if other is not part})) for part in Part]
     scorers = [(part, only, scorer(one, only)) for part, only in alone]
 
-    def parts(visit: Visit, other: Profile) -> tuple[tuple[Part, int], ...]:
-        return tuple((part, score(other) + fairness(visit, mean_rate, only)) for part, only, score in scorers)
+    def parts(other: Present, waited: int) -> tuple[tuple[Part, int], ...]:
+        return tuple((part, score(other.profile) + fairness(other, waited, mean_rate, only)) for part, only, score in scorers)
 
     return parts

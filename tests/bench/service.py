@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import ssl
+import sys
 import time
 from pathlib import Path
 from random import Random
@@ -203,7 +204,7 @@ async def _load(service: RunningService, server: Postgres, names: list[str], mem
                 await venue.tap()
                 done += 1
 
-    await asyncio.gather(*(without_pause(venues[number::AT_ONCE]) for number in range(AT_ONCE)))
+    await asyncio.gather(*(without_pause(venues[number::AT_ONCE]) for number in range(min(AT_ONCE, VENUES))))
     result["service_saturated_taps_per_s"] = round(done / (time.perf_counter() - until + SATURATED_S), 1)
     for task in listening:
         task.cancel()
@@ -230,4 +231,6 @@ def _cpu(pids: list[int]) -> float:
 
 
 if __name__ == "__main__":
+    given = [int(each) for each in sys.argv[1:3]]  # cafés and taps a second, where less is to be seen
+    VENUES, RATE = given if len(given) == 2 else (VENUES, RATE)
     print(json.dumps(figures(), indent=2))

@@ -15,7 +15,7 @@ from firmware_py.vocabulary import load_vocabulary
 
 VOCABULARY = load_vocabulary()
 SEED = 1
-RANDOM_TIMES, ONE_SIDED_TIMES = 5.5, 1.8
+RANDOM_TIMES, ONE_SIDED_TIMES = 6.5, 2.05
 """What was reached, less what one seed may differ by."""
 
 pytestmark = pytest.mark.timeout(900)
@@ -56,11 +56,11 @@ def test_where_peers_count_little_both_still_gain_more_often() -> None:
 
 def test_people_of_another_kind_gain_more_often_too() -> None:
     for found in evenings("other"):
-        assert found["ours"].win_win >= 3 * found["random"].win_win
-        assert found["ours"].win_win > found["one-sided"].win_win
+        assert found["ours"].win_win >= 4 * found["random"].win_win
+        assert found["ours"].win_win >= 1.4 * found["one-sided"].win_win
 
 
-@pytest.mark.parametrize(("visits", "least"), [(40, 0.90), (150, 0.97)])
+@pytest.mark.parametrize(("visits", "least"), [(40, 0.93), (150, 0.98)])
 def test_nearly_everybody_who_wants_to_meets_somebody(visits: int, least: float) -> None:
     found = evenings()[0] if visits == 150 else outcomes("standard", visits, ("ours",))[0]
     assert found["ours"].introduced >= least
@@ -76,15 +76,15 @@ def test_nobody_is_overrun_and_nothing_happens_that_must_not(kind: str) -> None:
 
 def test_approaches_fall_evenly_on_those_who_come() -> None:
     found = evenings()[0]
-    assert found["ours"].gini <= 0.35
+    assert found["ours"].gini <= 0.34
     assert found["ours"].gini < found["random"].gini < found["one-sided"].gini
 
 
 @pytest.mark.parametrize("count", [40, 150])
 def test_pairs_of_everybody_at_once_come_near_the_best_that_there_are(count: int) -> None:
     shares = [share_of_best(crowd(people("standard", SEED).members, count, seed, VOCABULARY)) for seed in (1, 2, 3)]
-    assert min(shares) >= 0.95
-    assert sum(shares) / len(shares) >= 0.96
+    assert min(shares) >= 0.96
+    assert sum(shares) / len(shares) >= 0.97
 
 
 def test_a_partners_trade_does_not_betray_a_sensitive_need() -> None:

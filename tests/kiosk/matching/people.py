@@ -43,9 +43,8 @@ PRINTER = Zone(ZoneId("printer"), "Skrivaren", Symbol.SQUARE, Colour.RED, capaci
 SCREEN = Zone(ZoneId("screen"), "Skärmen", Symbol.CROSS, Colour.WHITE, capacity=1, kind=ZoneKind.REMOTE)
 
 PLAIN = Weights(
-    saturation=(0, 550, 800, 920, 1000),
-    later=800,
-    floor=100,
+    chance=(200, 300, 400, 600, 800, 900, 1000),
+    pastimes=(0, 550, 800, 920, 1000),
     likeness=(0, 150, 450, 750, 1000),
     same_industry=350,
     help=650,
@@ -53,8 +52,9 @@ PLAIN = Weights(
     leisure=30,
     wishes=70,
     approached=60,
-    unmet=40,
+    unmet=280,
     rate=25,
+    plenty=0,
     threshold=120,
     explore=8,
 )

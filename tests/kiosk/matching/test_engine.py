@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from firmware_py.roster import made_up_members
 from kiosk.matching import Circumstances, Present, Weights, explain, find_match, links
+from kiosk.matching.engine import waited
 from kiosk.matching.gates import apart, barred
 from kiosk.matching.score import base, fairness
 from kiosk.values import (
@@ -90,7 +91,7 @@ def test_two_people_who_help_each_other_meet_at_the_partners_place() -> None:
         partner=VisitId("t1-1-2"),
         reason=Reason(ReasonKind.BOTH, ask=TopicId("teaching"), give=TopicId("digmark")),
         zone=LIBRARY.id,
-        score=397,
+        score=456,
     )
 
 
@@ -105,8 +106,8 @@ def test_a_pair_below_the_threshold_is_not_yet() -> None:
 
 
 def test_the_threshold_itself_is_enough() -> None:
-    assert find_match(ANNA, [BO], Circumstances(zones=ZONES), replace(PLAIN, threshold=397)) is not None
-    assert find_match(ANNA, [BO], Circumstances(zones=ZONES), replace(PLAIN, threshold=398)) is None
+    assert find_match(ANNA, [BO], Circumstances(zones=ZONES), replace(PLAIN, threshold=456)) is not None
+    assert find_match(ANNA, [BO], Circumstances(zones=ZONES), replace(PLAIN, threshold=457)) is None
 
 
 def test_a_closed_gate_sends_to_the_next_best() -> None:
@@ -115,7 +116,7 @@ def test_a_closed_gate_sends_to_the_next_best() -> None:
         partner=VisitId("t1-1-3"),
         reason=Reason(ReasonKind.ASK, ask=TopicId("teaching"), give=TopicId("digmark")),
         zone=TABLE.id,
-        score=149,
+        score=144,
     )
 
 
@@ -132,6 +133,41 @@ def test_who_was_approached_gives_way_to_who_met_nobody() -> None:
     free = here(member("Dag", seeks="digmark", offers="teaching"), 4)
 
     assert partner(ANNA, [busy, free]) == free.visit.id
+
+
+def came(minute: int, *, boot: str = "boot", wall: bool = False) -> Now:
+    return Now(boot, minute * 60_000, WallTime(minute * 60_000, 0, minute) if wall else None)
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "minutes"),
+    [
+        (came(3), came(45), 42),
+        (came(45), came(3), 0),
+        (came(3, boot="a"), came(45, boot="b"), 0),
+        (came(3, boot="a", wall=True), came(45, boot="b", wall=True), 42),
+        (came(3), came(45, wall=True), 42),
+    ],
+)
+def test_who_came_earlier_has_waited(then: Now, now: Now, minutes: int) -> None:
+    assert waited(here(member("Anna"), 1, opened=now), here(member("Bo"), 2, opened=then)) == minutes
+
+
+def test_who_has_waited_longer_comes_before_who_fits_a_little_better() -> None:
+    better = here(member("Bo", seeks="digmark", offers="teaching"), 2, opened=came(60))
+    earlier = here(member("Dag", seeks="hr digmark", offers="teaching"), 4, opened=came(0))
+    visitor = here(member("Anna", seeks="teaching", offers="digmark"), 5, opened=came(60))
+
+    assert partner(visitor, [better, earlier]) == earlier.visit.id
+    assert partner(visitor, [better, here(earlier.visit.member, 4, opened=came(60))]) == better.visit.id
+
+
+def test_who_has_waited_long_takes_what_is_too_little_for_who_has_just_come() -> None:
+    visitor = here(member("Anna", seeks="teaching", offers="digmark"), 1, opened=came(60))
+    little = member("Dag", seeks="law", offers="photo", occupation="2310")
+
+    assert partner(visitor, [here(little, 4, opened=came(60))]) is None
+    assert partner(visitor, [here(little, 4, opened=came(0))]) == "t1-1-4"
 
 
 def test_who_is_often_approached_in_life_gives_way() -> None:
@@ -188,7 +224,7 @@ def test_the_answer_is_the_best_of_all_who_may_be_met(place: int, seed: int, mea
     people = evening(CROWD, seed)
     visitor = people[place]
     ranked = sorted(
-        (-base(visitor.profile, one.profile, PLAIN) - fairness(one.visit, mean_rate, PLAIN), one.visit.number, one.visit.id)
+        (-base(visitor.profile, one.profile, PLAIN) - fairness(one, 0, mean_rate, PLAIN), one.visit.number, one.visit.id)
         for one in people
         if not barred(visitor) and not apart(visitor, one, Circumstances(zones=ZONES))
     )

@@ -25,21 +25,22 @@ def test_the_best_comes_first_with_the_parts_of_its_score() -> None:
 
     assert best == Explanation(
         partner=BO.visit.id,
-        score=585,
+        score=644,
         parts=(
-            (Part.HELP, 357),
+            (Part.HELP, 416),
             (Part.PEER, 187),
             (Part.LEISURE, 16),
             (Part.WISHES, 0),
             (Part.APPROACHED, 0),
             (Part.UNMET, 0),
             (Part.RATE, 25),
+            (Part.PLENTY, 0),
         ),
         gate=None,
         pinned=False,
         reason=Reason(ReasonKind.BOTH, ask=TopicId("teaching"), give=TopicId("digmark"), pastime=PastimeId("chess")),
     )
-    assert (second.partner, second.gate, second.score) == (CY.visit.id, None, 109 + 40 + 25)
+    assert (second.partner, second.gate, second.score) == (CY.visit.id, None, 104 + 40 + 25)
     assert (last.partner, last.gate) == (DAG.visit.id, Gate.SCORE)
 
 

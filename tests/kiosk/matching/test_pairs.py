@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kiosk.matching import Circumstances, Pairing, Present, find_pairs, links, worth
 from kiosk.matching.gates import apart, barred
-from kiosk.matching.score import STANDARD, base
+from kiosk.matching.score import base
 from tests.kiosk.matching.people import PLAIN, ZONES, crowd, here, member
 
 HERE = Circumstances(zones=ZONES, now_ms=1000)
@@ -43,12 +43,12 @@ def test_partners_are_exchanged_where_the_best_pair_leaves_two_alone() -> None:
     assert base(bo.profile, cy.profile, PLAIN) > base(anna.profile, bo.profile, PLAIN)
 
     assert find_pairs(people, HERE, PLAIN) == (
-        Pairing(anna.visit.id, bo.visit.id, 317),
-        Pairing(cy.visit.id, dag.visit.id, 317),
+        Pairing(anna.visit.id, bo.visit.id, 312),
+        Pairing(cy.visit.id, dag.visit.id, 312),
     )
 
 
-def test_the_pairs_go_by_score_and_nobody_below_the_threshold_is_in_one() -> None:
+def test_the_pairs_go_by_score_and_who_has_nothing_in_common_with_anybody_is_in_none() -> None:
     people = [
         here(member("Anna", seeks="ml", offers="law"), 1),
         here(member("Bo", seeks="law", offers="ml"), 2),
@@ -100,4 +100,4 @@ def test_everybody_is_in_one_pair_at_most_and_every_gate_is_kept(seed: int, chan
         assert barred(one) is None
         assert apart(one, other, circumstances) is None
         assert apart(other, one, circumstances) is None
-        assert pair.score == base(one.profile, other.profile) >= STANDARD.threshold
+        assert pair.score == base(one.profile, other.profile) > 0

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from kiosk.matching.profiles import Profile, profile
-from kiosk.matching.score import Part, Weights, base, common_digits, fairness, mutual, partwise
+from kiosk.matching.profiles import Present, Profile, profile
+from kiosk.matching.score import Part, Weights, base, common_digits, fairness, most_fairness, partwise, points
 from kiosk.values import TopicId, Wish
 from tests.kiosk.matching.people import EVERYTHING, PLAIN, VOCABULARY, crowd, here, member
 
@@ -34,6 +34,9 @@ def test_a_profile_holds_open_topics_once_and_ignores_what_nobody_knows() -> Non
         occupation="2512",
         industry="",
         first_bit=VOCABULARY.bits[TopicId("ml")],
+        best_bits=VOCABULARY.bits[TopicId("law")],
+        trade_bits=VOCABULARY.mask(map(TopicId, ("ml", "webdev", "embedded", "gamedev"))),
+        plenty=1,
         languages=frozenset({"scandinavian", "en"}),
         employer="",
         quiet=False,
@@ -59,25 +62,42 @@ def test_occupations_share_first_digits(one: str, other: str, digits: int) -> No
 
 
 @pytest.mark.parametrize(
-    ("gained", "given", "mean"), [(0, 0, 0), (550, 550, 550), (1000, 100, 181), (100, 1000, 181), (550, 0, 0), (800, 550, 651)]
+    ("stated", "likely", "first", "best", "count"),
+    [
+        (0b000, 0b000, 0b001, 0b001, 0),
+        (0b000, 0b001, 0b001, 0b001, 1),
+        (0b000, 0b111, 0b001, 0b111, 1),
+        (0b100, 0b000, 0b001, 0b010, 2),
+        (0b001, 0b000, 0b001, 0b010, 3),
+        (0b010, 0b000, 0b001, 0b010, 3),
+        (0b010, 0b100, 0b001, 0b100, 3),
+        (0b110, 0b000, 0b001, 0b001, 3),
+        (0b111, 0b000, 0b001, 0b010, 5),
+        (0b111, 0b001, 0b001, 0b010, 6),
+    ],
 )
-def test_helping_each_other_is_worth_the_harmonic_mean(gained: int, given: int, mean: int) -> None:
-    assert mutual(gained, given) == mean
+def test_what_is_stated_counts_more_than_what_is_only_likely(
+    stated: int, likely: int, first: int, best: int, count: int
+) -> None:
+    assert points(stated, likely, first, best) == count
 
 
 @pytest.mark.parametrize(
     ("one", "other", "worth"),
     [
-        (likes("ml", "law"), likes("law", "ml"), 357),
-        (likes("ml law", "hr"), likes("hr", "ml law"), 423),
-        (likes("ml law hr ux", "pr sales lean climate"), likes("pr sales lean climate", "ml law hr ux"), 650),
-        (likes("ml law hr ux gdpr", "pr"), likes("pr", "ml law hr ux gdpr"), 460),
-        (likes("ml", "law"), likes("hr", "ml"), 109),
-        (likes("hr ml", "law"), likes("law", "ml"), 317),
-        (likes("hr ml", "law"), likes("pr law", "ml"), 286),
-        (likes("hr ml ux", "law"), likes("law", "ml ux"), 384),
-        (likes("ml ux hr", "law"), likes("law", "ml ux"), 423),
-        (likes("cv ml hr", "law"), likes("law", "ml"), 357),
+        (likes("ml", "law"), likes("law", "ml"), 416),
+        (likes("ml law", "hr"), likes("hr", "ml law"), 468),
+        (likes("ml law hr ux", "pr sales lean climate"), likes("pr sales lean climate", "ml law hr ux"), 526),
+        (likes("ml law hr ux gdpr", "pr"), likes("pr", "ml law hr ux gdpr"), 468),
+        (likes("ml", "law"), likes("hr", "ml"), 104),
+        (likes("hr ml", "law"), likes("law", "ml"), 312),
+        (likes("hr ml", "law"), likes("pr law", "ml"), 234),
+        (likes("ml", "law"), likes("law", "hr ux ml"), 312),
+        (likes("ml", "law"), likes("law", "hr", "2512"), 156),
+        (likes("ml", "law"), likes("hr", "ux", "2512"), 39),
+        (likes("hr ml ux", "law"), likes("law", "ml ux"), 416),
+        (likes("ml ux hr", "law"), likes("law", "ml ux"), 468),
+        (likes("cv ml hr", "law"), likes("law", "ml"), 416),
         (likes("ml", "law"), likes("hr", "ux"), 0),
         (likes("", "law", "2512", "J"), likes("", "ml", "2512", "K"), 250),
         (likes("", "law", "2512", "J"), likes("", "ml", "2513", "K"), 187),
@@ -86,8 +106,9 @@ def test_helping_each_other_is_worth_the_harmonic_mean(gained: int, given: int, 
         (likes("", "law", "2512", "J"), likes("", "ml", "5120", "K"), 0),
         (likes("", "law", "2512", "J"), likes("", "ml", "2512", "J"), 87),
         (likes("", "law", "2512", "J"), likes("", "ml", "2512"), 87),
-        (likes("ml", "law", "2512", "J"), likes("law", "ml", "2512", "K"), 607),
+        (likes("ml", "law", "2512", "J"), likes("law", "ml", "2512", "K"), 718),
         (likes("cv interview", "law"), likes("ux", "cv interview"), 0),
+        (likes("cv", "law"), likes("", "ux", "2423"), 0),
     ],
 )
 def test_the_base_score_is_the_documented_one(one: Profile, other: Profile, worth: int) -> None:
@@ -106,27 +127,55 @@ def test_the_base_score_stays_within_its_weights(one: Profile, other: Profile) -
 
 
 @pytest.mark.parametrize(
-    ("approached", "introduced", "rate", "added"),
+    ("approached", "introduced", "rate", "waited", "added"),
     [
-        (0, 0, 1000, 40),
-        (0, 1, 1000, 0),
-        (1, 0, 1000, -60),
-        (2, 1, 1000, -120),
-        (0, 1, 0, 25),
-        (0, 1, 3000, -50),
-        (0, 0, 1500, 27),
+        (0, 0, 1000, 0, 40),
+        (0, 0, 1000, 25, 140),
+        (0, 0, 1000, 60, 280),
+        (0, 0, 1000, 200, 280),
+        (0, 1, 1000, 60, 0),
+        (1, 0, 1000, 60, -60),
+        (2, 1, 1000, 60, -120),
+        (0, 1, 0, 0, 25),
+        (0, 1, 3000, 0, -50),
+        (0, 0, 1500, 0, 27),
     ],
 )
-def test_fairness_sends_people_to_those_who_met_nobody(approached: int, introduced: int, rate: int, added: int) -> None:
-    visit = here(member("Anna"), approached=approached, introduced=introduced, lifetime_rate=rate).visit
+def test_fairness_sends_people_to_those_who_met_nobody_the_more_the_longer_they_wait(
+    approached: int, introduced: int, rate: int, waited: int, added: int
+) -> None:
+    anna = here(member("Anna"), approached=approached, introduced=introduced, lifetime_rate=rate)
 
-    assert fairness(visit, 1000, PLAIN) == added
+    assert fairness(anna, waited, 1000, PLAIN) == added
+
+
+@pytest.mark.parametrize(
+    ("seeks", "offers", "added"),
+    [
+        ("ml", "law", 80),
+        ("ml hr ux", "law pr gdpr", 0),
+        ("ml hr ux cloud", "law pr gdpr", -30),
+        ("ml hr ux cloud lean", "law pr gdpr sales export", -150),
+        ("", "law", 90),
+        ("cv interview ml", "law wellbeing", 80),
+    ],
+)
+def test_who_is_easily_matched_gives_way(seeks: str, offers: str, added: int) -> None:
+    anna = here(member("Anna", seeks=seeks, offers=offers), introduced=1)
+
+    assert fairness(anna, 0, 0, replace(PLAIN, plenty=10)) == added
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(crowd(60, 3)), st.integers(0, 200), st.integers(0, 2000))
+def test_fairness_never_adds_more_than_its_most(one: Present, waited: int, rate: int) -> None:
+    assert fairness(one, waited, rate) <= most_fairness(rate)
 
 
 def test_weights_can_be_other_ones() -> None:
     one, other = likes("ml", "law", "2512", "J"), likes("law", "ml", "2512", "K")
 
-    assert base(one, other, Weights(help=500, peer=100, saturation=(0, 1000))) == 600
+    assert base(one, other, Weights(help=500, peer=100, chance=(0, 0, 0, 0, 1000, 1000, 1000))) == 600
 
 
 BOOKS = Wish("K", TopicId("ml"), gives=TopicId("law"))
@@ -194,7 +243,8 @@ def test_what_a_wish_gives_in_return_may_not_be_sensitive() -> None:
 @given(st.sampled_from(CROWD), st.sampled_from(CROWD), st.integers(0, 3), st.integers(0, 1), st.integers(0, 3000))
 def test_the_parts_of_a_score_add_up_to_it(one: Profile, other: Profile, approached: int, introduced: int, rate: int) -> None:
     visit = here(member("Bo"), approached=approached, introduced=introduced, lifetime_rate=rate).visit
-    parts = partwise(one, 1000)(visit, other)
+    bo = Present(visit, other)
+    parts = partwise(one, 1000)(bo, 12)
 
     assert [part for part, _ in parts] == list(Part)
-    assert sum(worth for _, worth in parts) == base(one, other) + fairness(visit, 1000)
+    assert sum(worth for _, worth in parts) == base(one, other) + fairness(bo, 12, 1000)
