@@ -177,6 +177,10 @@ class MatchingService(Device, Protocol):
     def presence(self, since: int, wait_s: float) -> PresencePage:
         """Return who is here since that version, 0 for everybody; wait for news for so long when there are none."""
 
+    def hang_up(self) -> None:
+        """Break off what waits for an answer, which then fails; from any thread. Nothing by default: who waits long should."""
+        return
+
     @abstractmethod
     def schedule(self) -> bytes:
         """Return the venue's calendar as iCalendar text (RFC 5545), empty when there is none."""

@@ -198,6 +198,10 @@ class LedgerDamaged(LedgerError):
     """What is in the ledger's file is not what was written there."""
 
 
+class LedgerRefused(LedgerError):
+    """What was asked can't be: it names somebody who is not there, say. The ledger itself is well."""
+
+
 class LedgerInUse(LedgerError):
     """Another program holds the ledger."""
 
@@ -388,5 +392,9 @@ def told(path: Path, error: apsw.Error) -> LedgerError:
             said = "can't be read or written: the disk or memory card fails; look at its space and its health"
         case _:
             said = "does not take this"
-    damaged = isinstance(error, apsw.NotADBError | apsw.CorruptError)
-    return (LedgerDamaged if damaged else LedgerError)(f"{path} {said} ({error})")
+    kind = LedgerError
+    if isinstance(error, apsw.NotADBError | apsw.CorruptError):
+        kind = LedgerDamaged
+    elif isinstance(error, apsw.ConstraintError):
+        kind = LedgerRefused
+    return kind(f"{path} {said} ({error})")

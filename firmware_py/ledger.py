@@ -13,7 +13,7 @@ import apsw
 import msgspec
 from msgspec.structs import replace
 
-from drivers.matching.wire import CardBound
+from drivers.matching.wire import CardBound, PairBlocked
 from firmware_py.database import (
     LedgerDamaged,
     LedgerError,
@@ -270,7 +270,7 @@ class Ledger(LedgerReader):
         self._terminal = terminal
         self._lock = lock
         self.reports_cards = False
-        """Whether the shared service is to hear of cards that staff binds or blocks."""
+        """Whether the shared service is to hear of cards, and of people kept apart, from staff."""
         self._hand_on: Callable[[Change], None] | None = None
         self._forgetting: Iterator[None] | None = None
         self._forgotten: tuple[int, int] | None = None
@@ -694,12 +694,28 @@ class Ledger(LedgerReader):
         """Never introduce these two to each other."""
         with self._transaction():
             self._connection.execute("INSERT OR IGNORE INTO blocks (one, other) VALUES (?, ?)", pair)
+            reported = self._report_blocks((pair,))
+        self._reported = reported
+
+    def report_blocks(self) -> None:
+        """Have the shared service hear of all who are never introduced to each other."""
+        pairs = [(MemberId(one), MemberId(other)) for one, other in self.rows("SELECT one, other FROM blocks")]
+        with self._transaction():
+            reported = self._report_blocks(pairs)
+        self._reported = reported
+
+    def _report_blocks(self, pairs: Iterable[Pair], *, blocked: bool = True) -> int:
+        facts = [_encode(PairBlocked(one=one, other=other, blocked=blocked)) for one, other in pairs]
+        return self._add_reports(facts if self.reports_cards else [], self.last_seq, None)
 
     def unblock(self, pair: Pair) -> bool:
         """Take that back; return whether there was a block."""
         with self._transaction():
             self._connection.execute("DELETE FROM blocks WHERE one = ? AND other = ?", pair)
-            return bool(self._connection.changes())
+            was_blocked = bool(self._connection.changes())
+            reported = self._report_blocks((pair,) if was_blocked else (), blocked=False)
+        self._reported = reported
+        return was_blocked
 
     # Cards
 

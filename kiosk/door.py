@@ -36,7 +36,7 @@ from kiosk.effects import (
     TellStaff,
     UndoMatch,
 )
-from kiosk.elsewhere import Elsewhere
+from kiosk.elsewhere import Elsewhere, came, met_with, untold
 from kiosk.events import (
     CardTapped,
     CardTorn,
@@ -45,6 +45,7 @@ from kiosk.events import (
     EnrolmentDropped,
     Event,
     GroupAsked,
+    GroupFailed,
     GroupFormed,
     JobBroken,
     JobJudged,
@@ -56,6 +57,7 @@ from kiosk.events import (
     MatchAnswered,
     MatchFailed,
     MatchSwapped,
+    MemberChanged,
     MemberCheckedIn,
     MemberLeft,
     MemberRemoved,
@@ -88,7 +90,6 @@ from kiosk.values import (
     Now,
     Pair,
     Ruling,
-    TopicId,
     Visit,
     VisitId,
     Way,
@@ -115,13 +116,14 @@ class Recent(Struct, frozen=True):
 class Asked(Struct, frozen=True):
     """A match that is waited for: where the visitor stands, until when, and whether a badge is due even without one.
 
-    Nobody but `only` will do, where the host said so.
+    Nobody but `only` will do, where the host said so. `number` tells the question from an earlier one about the same visit.
     """
 
     reader: str | None
     by_ms: int
     badge: bool = True
     only: MemberId | None = None
+    number: int = 0
 
 
 class Enrolling(Struct, frozen=True):
@@ -154,6 +156,8 @@ class DoorState(Struct, frozen=True):
     number: int = 0
     starts: int = 0
     introductions: int = 0
+    repeats: int = 0
+    """How often somebody was asked about anew, which numbers these questions; the one at a check-in has 0."""
     storage_failed: bool = False
     rulings: Mapping[Pair, Ruling] = {}
     """What the host decided about two people, of whom one is here."""
@@ -166,6 +170,11 @@ class DoorState(Struct, frozen=True):
         """Return the member's open visit."""
         visit = self.here.get(member)
         return None if visit is None else self.visits[visit]
+
+    def known_visit_of(self, member: MemberId) -> Visit | None:
+        """Return the member's open visit if they are known to be still here."""
+        visit = self.visit_of(member)
+        return visit if visit is not None and visit.confirmed else None
 
     def visit(self, visit: VisitId) -> Visit | None:
         """Return an open visit, by whichever door it began."""
@@ -222,7 +231,9 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
             visit = state.visit_of(event.member) or state.elsewhere.visit_of(event.member)
             return (state, ()) if visit is None else _close(state, visit, Ending.STAFF)
         case MemberRemoved():
-            return _removed(state, event.member)
+            return _removed(state, event.member, now)
+        case MemberChanged():
+            return _changed(state, event.member, now)
         case NoticesAsked():
             return _fault_slip(state, event.notices, now, anew=True)
         case EnrolmentAsked():
@@ -241,14 +252,16 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
             return _gather(state, now)
         case GroupFormed():
             return _group_formed(state, event, now)
+        case GroupFailed():
+            return replace(state, group_of=()), ()
         case ScheduleRead():
             return replace(state, schedule=event), ()
         case PresenceHeard():
-            return _presence_heard(state, event)
+            return _presence_heard(state, event, now)
         case MatchAnswered():
             return _match_answered(state, event, now)
         case MatchFailed():
-            if event.visit not in state.asked:
+            if not _is_open(state, event):
                 return state, ()
             return _settle(state, event.visit, None, None, Signal.NO_MATCH, now)
         case PrinterChanged():
@@ -265,7 +278,7 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
         case JobSent():
             return _spooled(state, *spooling.sent(state.spool, event.job))
         case JobPrinted():
-            return _spooled(state, *spooling.printed(state.spool, event.job))
+            return _printed(state, event)
         case JobBroken():
             return _broken(state, event)
         case JobJudged():
@@ -314,7 +327,9 @@ def _start(state: DoorState, event: Started, now: Now) -> Step:
     for owed in event.owed:
         visit = state.visits.get(owed)
         if visit is not None and visit.opened.boot_id == now.boot_id and _age(visit, now) < rules.badge_fresh_ms:
-            asked[owed] = Asked(None, now.boot_ms + rules.match_deadline_ms, badge=visit.zone is None)
+            state = replace(state, repeats=state.repeats + 1)
+            by_ms = now.boot_ms + rules.match_deadline_ms
+            asked[owed] = Asked(None, by_ms, badge=visit.zone is None, number=state.repeats)
         elif visit is not None:
             effects += (SettleMatch(owed, None, visit.zone, visit.member.id),)
     return replace(state, asked=asked), effects
@@ -393,7 +408,7 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
     if visit is None:
         return _check_in(state, event.member, event.reader, event.rate, now)
     # A card left lying while the terminal started is nobody who means to go, or hears anything.
-    if _untold(visit) and not event.lying:
+    if not event.lying and _is_news(state, visit, now):
         return _tell_who_comes(state, event.reader, visit, now)
     if event.lying or _age(visit, now) < rules.checkout_after_ms:
         if not event.lying and _waits(state, visit):
@@ -423,7 +438,7 @@ def _turned_away(state: DoorState, reader: str, notice: Notice, signal: Signal, 
 def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, now: Now) -> Step:
     """Open a visit, welcome the visitor, and ask for a match if they want introductions.
 
-    A visit of which nobody knew whether it went on has ended.
+    A visit of which nobody knew whether it went on has ended; what they wanted of it, and the host's word, go on.
     """
     before = state.visit_of(member.id)
     ended: tuple[Effect, ...] = ()
@@ -436,7 +451,7 @@ def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, n
         member=member,
         opened=now,
         lifetime_rate=rate,
-        mood=member.mood,
+        mood=member.mood if before is None else before.mood,
     )
     state = _with_visit(replace(state, serial=serial, number=number), visit)
     if not state.house.prints:
@@ -457,9 +472,16 @@ def _without_asking(visit: Visit) -> Signal | None:
 
 
 def _asked(
-    state: DoorState, visit: Visit, reader: str | None, now: Now, *, badge: bool = True, only: MemberId | None = None
+    state: DoorState,
+    visit: Visit,
+    reader: str | None,
+    now: Now,
+    *,
+    badge: bool = True,
+    only: MemberId | None = None,
+    number: int = 0,
 ) -> DoorState:
-    asked = Asked(reader, now.boot_ms + state.house.rules.match_deadline_ms, badge, only)
+    asked = Asked(reader, now.boot_ms + state.house.rules.match_deadline_ms, badge, only, number)
     return replace(state, asked={**state.asked, visit.id: asked})
 
 
@@ -475,40 +497,50 @@ def _ask_again(
 ) -> Step:
     """Ask once more whom somebody should meet; whoever wants to know talks to nobody any more."""
     visit = replace(visit, talks_until_ms=None)
-    state = _asked(_with_visit(state, visit), visit, reader, now, badge=badge, only=only)
+    state = _with_visit(replace(state, repeats=state.repeats + 1), visit)
+    state = _asked(state, visit, reader, now, badge=badge, only=only, number=state.repeats)
     return state, (OweMatch(visit.id), _answer(state, reader, Signal.ALREADY_HERE, visit, words="answer.again"))
+
+
+def _is_news(state: DoorState, visit: Visit, now: Now) -> bool:
+    """Tell whether somebody who is still here was sent to them, they don't know, and it is not too late to meet.
+
+    Somebody who sits in a group, and has no slip, does not know either.
+    Whoever taps long after that has met them, or means to go: such a tap is a check-out, and the slip names them.
+    """
+    late = visit.talks_until_ms is None or now.boot_ms >= visit.talks_until_ms
+    if late and _age(visit, now) >= state.house.rules.checkout_after_ms:
+        return False
+    return any(state.visit_of(met.member) or state.elsewhere.visit_of(met.member) for met in untold(visit))
 
 
 def _tell_who_comes(state: DoorState, reader: str, visit: Visit, now: Now) -> Step:
     """Tell somebody who was sent to them, once, on paper too; nobody goes by the tap that tells them."""
-    came = _untold(visit)
+    news = untold(visit)
+    sent, group = (tuple(met for met in news if met.way is way) for way in (Way.SENT, Way.GROUP))
     visit = replace(visit, untold=0)
     state = _with_visit(state, visit)
-    words = slips.who_comes(state.house, visit, came)
+    words = slips.who_comes(state.house, visit, sent) if sent else ""
+    if group:
+        words = f"{words} {slips.who_sits(state.house, visit, group)}".lstrip()
     if _age(visit, now) >= state.house.rules.checkout_after_ms:
         words = f"{words} {state.house.texts.say(visit.member.language, 'answer.stay')}"
     answer = _answer(state, reader, Signal.ALREADY_HERE, visit, words="answer.sent", who=words)
     effects = (NoteMet(visit.id, visit.met), answer, *_light(state, visit.zone))
-    if state.spool.cause is None and _prints(state, SlipKind.SENT):
-        return _chain(state, effects, lambda s: _order(s, slips.sent(s.house, visit, came, now), visit, now))
+    if sent and state.spool.cause is None and _prints(state, SlipKind.SENT):
+        return _chain(state, effects, lambda s: _order(s, slips.sent(s.house, visit, sent, now), visit, now))
     return state, effects
-
-
-def _untold(visit: Visit) -> tuple[Met, ...]:
-    """Return who was sent to a visitor who was not told of it yet."""
-    came = tuple(met for met in visit.met if met.way is Way.SENT)
-    return came[max(0, len(came) - visit.untold) :]
 
 
 def _without(visit: Visit, *gone: Met) -> Visit:
     """Return a visit in which they did not meet these."""
-    untold = sum(met not in gone for met in _untold(visit))
-    return replace(visit, met=tuple(met for met in visit.met if met not in gone), untold=untold)
+    left = tuple(met for met in visit.met if met not in gone)
+    return replace(visit, met=left, untold=sum(met not in gone for met in untold(visit)))
 
 
 def _mood_chosen(state: DoorState, event: MoodChosen, now: Now) -> Step:
     """Note what a visitor wants; whoever wants an introduction is asked about anew, whoever does not any more is let be."""
-    before = state.visit_of(event.member)
+    before = state.known_visit_of(event.member)
     if before is None:
         return state, ()
     visit = before
@@ -531,8 +563,10 @@ def _ruled(state: DoorState, event: PairRuled, now: Now) -> Step:
     one, other = state.visit_of(event.one), state.visit_of(event.other)
     if one is other or state.rulings.get(pair) is event.ruling:
         return state, ()
-    state, effects = _rule(state, pair, event.ruling)
+    state, effects = _rule(replace(state, group_of=()), pair, event.ruling)
     if event.ruling is not Ruling.PIN or one is None or other is None or one.id in state.asked:
+        return state, effects
+    if not one.confirmed or not other.confirmed:
         return state, effects
     return _chain(state, effects, lambda s: _ask_again(s, one, None, now, only=other.member.id))
 
@@ -547,7 +581,7 @@ def _rule(state: DoorState, pair: Pair, ruling: Ruling | None) -> Step:
 
 def _swapped(state: DoorState, event: MatchSwapped, now: Now) -> Step:
     """Undo the visitor's last introduction as far as it can be, keep the two apart, and ask for another one."""
-    visit = state.visit_of(event.member)
+    visit = state.known_visit_of(event.member)
     last = None if visit is None else last_own(visit)
     if visit is None or last is None or visit.id in state.asked:
         return state, ()
@@ -567,6 +601,8 @@ def _swapped(state: DoorState, event: MatchSwapped, now: Now) -> Step:
 
 def last_own(visit: Visit) -> Met | None:
     """Return whom the visitor was sent to last."""
+    if not visit.introduced:  # an old ledger does not tell in which way they met
+        return None
     return next((met for met in reversed(visit.met) if met.way is Way.OWN), None)
 
 
@@ -597,10 +633,12 @@ def _group_formed(state: DoorState, event: GroupFormed, now: Now) -> Step:
 
 
 def _sit_down(state: DoorState, formed: Gathering, now: Now) -> Step:
-    """Give each of a group zone and slip, unless one of them has left or wants something else by now: then others are asked."""
+    """Give each of a group zone and slip, unless they can't sit together by now: then others are asked."""
     visits = {visit: state.visits.get(visit) for visit in formed.visits}
     here = {key: visit for key, visit in visits.items() if visit is not None and _may_sit_down(visit, now)}
-    if len(here) < len(visits) or state.house.zone(formed.zone) is None:
+    members = {visit.member.id for visit in here.values()}
+    vetoed = any(ruling is Ruling.VETO and members.issuperset(pair) for pair, ruling in state.rulings.items())
+    if len(here) < len(visits) or vetoed or state.house.zone(formed.zone) is None:
         return replace(state, group_of=()), ()
     talks_until_ms = now.boot_ms + state.house.rules.talk_ms * len(formed.rounds)
     met = _who_talks(formed)
@@ -609,13 +647,15 @@ def _sit_down(state: DoorState, formed: Gathering, now: Now) -> Step:
     )
     effects: tuple[Effect, ...] = (SettleGroup(tuple(here), formed.zone, talks_until_ms, pairs),)
     for visit in here.values():
-        others = tuple(_met(here[other], way=Way.GROUP) for other in met[visit.id])
+        others = tuple(met_with(here[other], way=Way.GROUP) for other in met[visit.id])
+        new = tuple(other for other in others if other.member not in {each.member for each in visit.met})
         seated = replace(
             visit,
             zone=formed.zone,
             introduced=visit.introduced + 1,
             talks_until_ms=talks_until_ms,
-            met=(*visit.met, *(other for other in others if other.member not in {each.member for each in visit.met})),
+            met=(*visit.met, *new),
+            untold=visit.untold + len(new),
         )
         state = _with_visit(state, seated)
         effects += (NoteMet(seated.id, seated.met, seated.untold),)
@@ -639,7 +679,7 @@ def _who_talks(formed: Gathering) -> dict[VisitId, tuple[VisitId, ...]]:
 
 def _match_answered(state: DoorState, event: MatchAnswered, now: Now) -> Step:
     """Take an answer to a question that is still open; ask again when the partner has left meanwhile."""
-    if event.visit not in state.asked:
+    if not _is_open(state, event):
         return state, ()
     found = event.introduction
     if found is not None and not _may_meet(state, found):
@@ -655,10 +695,18 @@ def _match_answered(state: DoorState, event: MatchAnswered, now: Now) -> Step:
     return _settle(state, event.visit, found, event.zone, signal, now)
 
 
+def _is_open(state: DoorState, answer: MatchAnswered | MatchFailed) -> bool:
+    """Tell whether an answer is to the question that is open for its visit, not to an earlier one."""
+    asked = state.asked.get(answer.visit)
+    return asked is not None and asked.number == answer.number
+
+
 def _may_meet(state: DoorState, found: Introduction) -> bool:
     """Tell whether an answer still holds: the partner may have left, or want to be let be, or the host knows better."""
     visit, partner = state.visits[found.visit], state.visit(found.partner)
-    if partner is None or partner.mood is Mood.COFFEE:
+    if partner is None or not partner.confirmed or partner.mood is not Mood.INTRODUCE:
+        return False
+    if not partner.member.consents.introductions:
         return False
     return state.rulings.get(pair_of(visit.member.id, partner.member.id)) is not Ruling.VETO
 
@@ -683,14 +731,12 @@ def _settle(
     noted: tuple[Effect, ...] = ()
     if found is not None:
         partner = _partner(state, found)
-        reason, needs = found.reason, visit.member.consents.need
-        visit = replace(visit, introduced=visit.introduced + 1, met=(*visit.met, _met(partner, reason.ask, reason.give)))
-        # What the visitor seeks is said to the partner with the visitor's consent only.
-        met = _met(visit, reason.give, reason.ask if needs else None, way=Way.SENT)
+        reason = found.reason
+        visit = replace(visit, introduced=visit.introduced + 1, met=(*visit.met, met_with(partner, reason.ask, reason.give)))
         other = replace(
             partner,
             approached=partner.approached + 1,
-            met=(*partner.met, met),
+            met=(*partner.met, came(visit, reason)),
             untold=partner.untold + 1,
             talks_until_ms=talks_until_ms,
         )
@@ -718,21 +764,36 @@ def _settle(
     return state, effects
 
 
-def _presence_heard(state: DoorState, event: PresenceHeard) -> Step:
+def _presence_heard(state: DoorState, event: PresenceHeard, now: Now) -> Step:
     """Note who is at other doors; a visit of this door may have ended there, or somebody may have been sent to its visitor."""
     before = Elsewhere() if event.whole else state.elsewhere
     others = [visit for visit in event.open if visit.id not in state.visits]
     state = replace(state, elsewhere=before.without(event.closed).having(*others))
-    for told in event.open:
-        own = state.visits.get(told.id)
-        if own is not None and own.approached < told.approached:
-            state = _with_visit(state, replace(own, approached=told.approached))
     effects: tuple[Effect, ...] = ()
+    for told in event.open:
+        if told.id in state.visits:
+            state, more = _as_told(state, state.visits[told.id], told, now)
+            effects += more
     for closed in event.closed:
         if closed in state.visits:
             state, more = _close(state, state.visits[closed], Ending.TAPPED)
             effects += more
     return state, effects
+
+
+def _as_told(state: DoorState, own: Visit, told: Visit, now: Now) -> Step:
+    """Take the service's word on a visit of this door: another one may have sent somebody to its visitor, or taken that back.
+
+    The two are taken to talk from now on.
+    """
+    own = replace(own, approached=told.approached)
+    if (own.met, own.untold) == (told.met, told.untold):
+        return _with_visit(state, own), ()
+    talks_until_ms = own.talks_until_ms
+    if len(told.met) != len(own.met):
+        talks_until_ms = now.boot_ms + state.house.rules.talk_ms if len(told.met) > len(own.met) else None
+    own = replace(own, met=told.met, untold=told.untold, talks_until_ms=talks_until_ms)
+    return _with_visit(state, own), (NoteMet(own.id, own.met, own.untold),)
 
 
 def _close(state: DoorState, visit: Visit, why: Ending) -> Step:
@@ -744,7 +805,10 @@ def _close(state: DoorState, visit: Visit, why: Ending) -> Step:
         asked={key: value for key, value in state.asked.items() if key != visit.id},
     )
     state, effects = _spooled(state, *spooling.expire_visit(state.spool, visit.id))
-    return _chain(state, (CloseVisit(visit.id, why), *effects), lambda s: _forget_rulings(s, visit.member.id))
+    effects = (CloseVisit(visit.id, why), *effects)
+    if why is Ending.UNCONFIRMED:  # they are here: another visit begins
+        return state, effects
+    return _chain(state, effects, lambda s: _forget_rulings(s, visit.member.id))
 
 
 def _forget_rulings(state: DoorState, member: MemberId) -> Step:
@@ -757,26 +821,52 @@ def _forget_rulings(state: DoorState, member: MemberId) -> Step:
     return state, effects
 
 
-def _met(someone: Visit, *topics: TopicId | None, way: Way = Way.OWN) -> Met:
-    """Return how a follow-up slip may speak of somebody: their name with their consent only."""
-    named = someone.member.consents.name
-    name = someone.member.called if named else ""
-    return Met(someone.member.id, someone.number, name, tuple(topic for topic in topics if topic is not None), way)
+def _changed(state: DoorState, member: Member, now: Now) -> Step:
+    """Speak of somebody who is here as their profile says now; who agrees to no introduction any more is let be."""
+    effects: tuple[Effect, ...] = ()
+    for visit in (state.visit_of(member.id), state.elsewhere.visit_of(member.id)):
+        if visit is not None:
+            state = _with_visit(state, replace(visit, member=member))
+    name = member.called if member.consents.name else ""
+    for visit in state.visits.values():
+        met = tuple(replace(each, name=name) if each.member == member.id else each for each in visit.met)
+        if met != visit.met:
+            state = _with_visit(state, replace(visit, met=met))
+            effects += (NoteMet(visit.id, met, visit.untold),)
+    asked = state.here.get(member.id)
+    if asked is None or asked not in state.asked or member.consents.introductions:
+        return state, effects
+    return _chain(state, effects, lambda s: _settle(s, asked, None, None, None, now))
 
 
-def _removed(state: DoorState, member: MemberId) -> Step:
-    """Forget whom others have met, and what still waits for them at the printer."""
+def _removed(state: DoorState, member: MemberId, now: Now) -> Step:
+    """Forget whom others have met, and what still waits at the printer for them or names them."""
     gone = [visit.id for visit in state.elsewhere.visits.values() if visit.member.id == member]
     state = replace(state, elsewhere=state.elsewhere.without(gone))
-    effects: tuple[Effect, ...] = ()
+    state, effects = _spooled(state, *spooling.forget_member(state.spool, member))
     for visit in state.visits.values():
         met = tuple(each for each in visit.met if each.member == member)
         if met:
             left = _without(visit, *met)
-            state = _with_visit(state, left)
-            effects += (NoteMet(left.id, left.met, left.untold),)
+            state, more = _unsay(_with_visit(state, left), left, now, badge=last_own(visit) in met)
+            effects += (NoteMet(left.id, left.met, left.untold), *more)
     state, effects = _chain(state, effects, lambda s: _forget_rulings(s, member))
-    return _chain(state, effects, lambda s: _spooled(s, *spooling.forget_member(s.spool, member)))
+    return _chain(state, effects, lambda s: _spooled(s, *spooling.unsay(s.spool, None)))
+
+
+def _unsay(state: DoorState, visit: Visit, now: Now, *, badge: bool) -> Step:
+    """Let go of a visitor's slips that still wait, and have a waiting badge made anew without an introduction."""
+    waits = any(
+        job.visit == visit.id and job.badge is not None and job.badge.introduction is not None and job.state is JobState.QUEUED
+        for job in state.spool.jobs.values()
+    )
+    state, effects = _spooled(state, *spooling.unsay(state.spool, visit.id, badges=badge and waits))
+    if not badge or not waits:
+        return state, effects
+    state, job_id, process_id = _new_job_id(state)
+    anew = compose(state.house, visit, None, None, Signal.NO_MATCH, now, turn=state.introductions, on=state.schedule.occasions)
+    job = Job(job_id, visit.id, visit.member.id, anew, now, process_id)
+    return _chain(state, effects, lambda s: _spooled(s, *spooling.queue(s.spool, job)))
 
 
 def _prints(state: DoorState, kind: SlipKind) -> bool:
@@ -830,20 +920,34 @@ def _enrolled(state: DoorState, enrolling: Enrolling, event: CardTapped) -> Step
     )
 
 
+def _printed(state: DoorState, event: JobPrinted) -> Step:
+    """End a job well; who has the slip of their group in hand is told of it."""
+    job = state.spool.at_printer(event.job, JobState.SENT)
+    visit = None if job is None or job.kind is not SlipKind.GROUP else state.visits.get(job.visit)
+    step = _spooled(state, *spooling.printed(state.spool, event.job))
+    if visit is None or not visit.untold or any(met.way is not Way.GROUP for met in untold(visit)):
+        return step
+    state, effects = step
+    return _with_visit(state, replace(visit, untold=0)), (*effects, NoteMet(visit.id, visit.met))
+
+
 def _broken(state: DoorState, event: JobBroken) -> Step:
-    """End a job badly; a copy comes only for somebody who is here, or whose follow-up slip it is."""
+    """End a job badly; a copy comes only for somebody who is here and has no later badge, or whose follow-up slip it is."""
     state, copy, process = _new_job_id(state)
     job = state.spool.jobs.get(event.job)
-    wanted = job is not None and bool(job.member) and (job.badge is None or _is_here(state, job.visit))
+    wanted = job is not None and bool(job.member) and (job.badge is None or _is_wanted(state, job))
     return _spooled(
         state,
         *spooling.broken(state.spool, event.job, event.cause, told=event.told, wanted=wanted, copy_id=copy, process_id=process),
     )
 
 
-def _is_here(state: DoorState, visit_id: VisitId) -> bool:
-    visit = state.visits.get(visit_id)
-    return visit is not None and visit.confirmed
+def _is_wanted(state: DoorState, job: Job) -> bool:
+    """Tell whether a badge still says what holds: its visitor is here, and gets no other one."""
+    visit, asked = state.visits.get(job.visit), state.asked.get(job.visit)
+    if visit is None or not visit.confirmed or (asked is not None and asked.badge):
+        return False
+    return all(other.visit != job.visit or other.badge is None or other.id == job.id for other in state.spool.jobs.values())
 
 
 def _judged(state: DoorState, event: JobJudged, now: Now) -> Step:
@@ -854,7 +958,7 @@ def _judged(state: DoorState, event: JobJudged, now: Now) -> Step:
     if event.printed:
         return state, (SetJob(job.id, JobState.CONFIRMED, job.cause),)
     failed = SetJob(job.id, JobState.FAILED, job.cause)
-    if not _is_here(state, job.visit):
+    if event.replaced or not _is_wanted(state, job):
         return state, (failed,)
     state, copy_id, process_id = _new_job_id(state)
     # It was ordered now: an answer takes staff longer than a badge stays fresh.

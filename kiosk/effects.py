@@ -141,6 +141,8 @@ class Notice(StrEnum):
     """Staff began a new ledger in place of a lost one."""
     SERVICE_REFUSED = "service_refused"
     """The shared matching service does not take this terminal for what it is; the detail says why."""
+    FOREIGN_CARDS = "foreign_cards"
+    """The shared matching service holds cards that were made with another key than this terminal's."""
     ROSTER_WIPED = "roster_wiped"
     """The shared matching service was out of reach for so long that its members were forgotten."""
 

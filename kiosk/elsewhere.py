@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kiosk.house import House
-from kiosk.values import MemberId, Now, Visit, VisitId
+from kiosk.values import MemberId, Met, Now, Reason, TopicId, Visit, VisitId, Way
 
 
 class Elsewhere(Struct, frozen=True):
@@ -53,6 +54,46 @@ class Elsewhere(Struct, frozen=True):
         """Return this without those whose day or stay is over, should nobody tell of their check-out."""
         today = house.day(now, now)
         return self.without([visit.id for visit in self.visits.values() if _is_over(visit, house, now, today)])
+
+
+def met_with(someone: Visit, *topics: TopicId | None, way: Way = Way.OWN) -> Met:
+    """Return how a visitor may be told of somebody: their name with their consent only."""
+    named = someone.member.consents.name
+    name = someone.member.called if named else ""
+    return Met(someone.member.id, someone.number, name, tuple(topic for topic in topics if topic is not None), way)
+
+
+def came(visitor: Visit, reason: Reason) -> Met:
+    """Return how a partner may be told of the visitor who was sent to them; what that one seeks is said with consent only."""
+    return met_with(visitor, reason.give, reason.ask if visitor.member.consents.need else None, way=Way.SENT)
+
+
+def untold(visit: Visit) -> tuple[Met, ...]:
+    """Return who was sent to a visitor, or sits in their group, and they were not told of it yet."""
+    news = tuple(met for met in visit.met if met.way is not Way.OWN)
+    return news[max(0, len(news) - visit.untold) :]
+
+
+def as_told(
+    visit: Visit, approached: int, sent: Sequence[Met], told: Collection[MemberId], here: Collection[MemberId] | None
+) -> Visit:
+    """Return a visit as the service knows it: how often they were approached, who was `sent`, and of whom they were `told`.
+
+    `here` are the members whose visits are this door's own; None where the service does not know yet all that this door knows,
+    of which nothing is then taken back.
+    """
+    known = {met.member for met in visit.met if met.way is Way.SENT}
+    still = {met.member for met in untold(visit)}
+    gone = set() if here is None else known - {met.member for met in sent} - set(here)
+    met = tuple(each for each in visit.met if each.way is not Way.SENT or each.member not in gone)
+    met += tuple(each for each in sent if each.member not in known)
+    news = [each for each in met if each.member in still or (each.way is Way.SENT and each.member not in known)]
+    return replace(
+        visit,
+        approached=approached if here is not None else max(approached, visit.approached),
+        met=met,
+        untold=sum(each.member not in told for each in news),
+    )
 
 
 def _is_over(visit: Visit, house: House, now: Now, today: int | None) -> bool:

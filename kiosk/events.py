@@ -124,6 +124,16 @@ class MemberLeft(Happening, frozen=True):
         return {"member": self.member}
 
 
+class MemberChanged(Happening, frozen=True):
+    """A member's profile is another one from now on: what they agree to, say."""
+
+    member: Member
+
+    def fact(self) -> Fact:
+        """Return the member."""
+        return {"member": self.member.id}
+
+
 class MemberRemoved(Happening, frozen=True):
     """Staff had a member erased, who is not here; nothing of them is written down."""
 
@@ -201,6 +211,10 @@ class GroupFormed(Happening, frozen=True):
         return {"groups": len(self.gatherings), "people": sum(len(each.visits) for each in self.gatherings)}
 
 
+class GroupFailed(Happening, frozen=True):
+    """Matching can't answer who sits down together, or would answer otherwise by now: it is asked anew."""
+
+
 class ScheduleRead(Happening, frozen=True):
     """The café's calendar was read: what is on in the days to come, by time; `trouble` says why it could not be."""
 
@@ -211,8 +225,8 @@ class ScheduleRead(Happening, frozen=True):
 class PresenceHeard(Happening, frozen=True):
     """The shared service told who is in the café at its other doors.
 
-    `open` are visits that began or changed there, or visits of this door that others were sent to; `closed` are visits that
-    ended; `whole` says that nobody but those in `open` came in by another door.
+    `open` are visits that began or changed there, or visits of this door with what the service knows of who was sent to them;
+    `closed` are visits that ended; `whole` says that nobody but those in `open` came in by another door.
     """
 
     open: tuple[Visit, ...] = ()
@@ -225,11 +239,12 @@ class PresenceHeard(Happening, frozen=True):
 
 
 class MatchAnswered(Happening, frozen=True):
-    """Matching answered for a visit: an introduction, or None for "not yet"; `zone` is where to go."""
+    """Matching answered question `number` about a visit: an introduction, or None for "not yet"; `zone` is where to go."""
 
     visit: VisitId
     introduction: Introduction | None
     zone: ZoneId | None
+    number: int = 0
 
     def fact(self) -> Fact:
         """Return visit, partner and zone."""
@@ -238,9 +253,10 @@ class MatchAnswered(Happening, frozen=True):
 
 
 class MatchFailed(Happening, frozen=True):
-    """Matching can't answer for this visit."""
+    """Matching can't answer question `number` about this visit."""
 
     visit: VisitId
+    number: int = 0
 
 
 class PrinterChanged(Happening, frozen=True):
@@ -314,10 +330,11 @@ class JobBroken(Happening, frozen=True):
 
 
 class JobJudged(Happening, frozen=True):
-    """Staff answered whether an uncertain badge came out."""
+    """Staff answered whether an uncertain badge came out; `replaced` says that its visit had another one after it."""
 
     job: Job
     printed: bool
+    replaced: bool = False
 
     def fact(self) -> Fact:
         """Return the job and the answer."""
@@ -333,6 +350,7 @@ Event = (
     | CommitFailed
     | MemberCheckedIn
     | MemberLeft
+    | MemberChanged
     | MemberRemoved
     | NoticesAsked
     | EnrolmentAsked
@@ -342,6 +360,7 @@ Event = (
     | MatchSwapped
     | GroupAsked
     | GroupFormed
+    | GroupFailed
     | ScheduleRead
     | PresenceHeard
     | MatchAnswered

@@ -62,6 +62,13 @@ def who_comes(house: House, visit: Visit, came: Sequence[Met]) -> str:
     return f"{sentence} {_about(house, language, came[0])}".rstrip() if len(came) == 1 else sentence
 
 
+def who_sits(house: House, visit: Visit, group: Sequence[Met]) -> str:
+    """Return a sentence for somebody who sits in a group: with whom."""
+    texts, language = house.texts, visit.member.language
+    who = ", ".join(met.name or person_number(met.number, texts, language) for met in group)
+    return texts.say(language, "answer.seated", who=who)
+
+
 def sent(house: House, visit: Visit, came: Sequence[Met], now: Now) -> Slip:
     """Return the slip that tells a visitor who was sent to them, and about what."""
     texts, language = house.texts, visit.member.language

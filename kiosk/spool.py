@@ -162,6 +162,12 @@ def expire_visit(spool: Spool, visit: VisitId, cause: Cause = Cause.LEFT) -> Ste
     return _expire(spool, [job for job in spool.jobs.values() if job.visit == visit and job.badge is not None], cause)
 
 
+def unsay(spool: Spool, visit: VisitId | None, *, badges: bool = False) -> Step:
+    """Let go of what waits and may name others: all follow-up slips, and a visitor's other slips, with `badges` those too."""
+    jobs = [job for job in spool.jobs.values() if job.kind is SlipKind.FOLLOW_UP or job.visit == visit]
+    return _expire(spool, [job for job in jobs if job.badge is None or badges], Cause.REPLACED)
+
+
 def forget_member(spool: Spool, member: MemberId) -> Step:
     """Let go of all that waits for somebody who is to be forgotten; what is on its way to paper is nobody's from then on."""
     spool, effects = _expire(spool, [job for job in spool.jobs.values() if job.member == member], Cause.LEFT)

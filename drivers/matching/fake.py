@@ -15,16 +15,21 @@ from drivers.matching.wire import (
     CardBound,
     CheckIn,
     Fact,
+    GroupSettled,
     MatchSettled,
+    MatchUndone,
+    PairBlocked,
     Presence,
     PresencePage,
     Proposal,
     RosterCard,
     RosterEntry,
     RosterPage,
+    Sent,
     VisitChanged,
     VisitClosed,
     VisitOpened,
+    VisitorTold,
     ZonesSet,
 )
 from drivers.ports import MatchingService
@@ -53,6 +58,7 @@ class ServiceHand:
         self._members: dict[MemberId, RosterEntry] = {}
         self._here: dict[VisitId, tuple[int, Presence]] = {}
         self._left: dict[VisitId, int] = {}
+        self._sent: dict[VisitId, list[Sent]] = {}
         self._known: set[tuple[str, str]] = set()
         self._facts: list[Fact] = []
         self._zones: tuple[Zone, ...] = ()
@@ -125,6 +131,11 @@ class ServiceHand:
         with self.changed:
             return {visit: presence for visit, (_, presence) in self._here.items()}
 
+    def here_sent(self, visit: VisitId) -> tuple[Sent, ...]:
+        """Return who was sent to a visitor."""
+        with self.changed:
+            return tuple(self._sent.get(visit, ()))
+
     @property
     def asked(self) -> tuple[Presence, ...]:
         """All check-ins that were asked about."""
@@ -193,8 +204,9 @@ class ServiceHand:
             if not self._forgot(since):
                 self.changed.wait_for(lambda: self._trouble is not None or self._forgot(since) or self._newer(since), wait_s)
             whole = self._forgot(since)
-            opened = tuple(presence for version, presence in self._here.values() if whole or version > since)
-            closed = () if whole else tuple(visit for visit, version in self._left.items() if version > since)
+            news = (presence for version, presence in self._here.values() if whole or version > since)
+            opened = tuple(replace(each, sent=tuple(self._sent.get(each.visit, ()))) for each in news)
+            closed = tuple(visit for visit, version in self._left.items() if whole or version > since)
             return PresencePage(version=self._version, open=opened, closed=closed, whole=whole)
 
     def _forgot(self, since: int) -> bool:
@@ -211,6 +223,21 @@ class ServiceHand:
                 self._close(visit)
             case MatchSettled() as settled:
                 self._settled(settled)
+            case MatchUndone() as undone:
+                self._undone(undone)
+            case GroupSettled(visits=visits, pairs=pairs):
+                for visit in visits:
+                    self._count(visit, introduced=1)
+                for one, other in pairs:
+                    self._meet(one, other)
+            case VisitorTold(visit=visit):
+                self._sent[visit] = [replace(each, told=True) for each in self._sent.get(visit, ())]
+                self._count(visit)
+            case PairBlocked(one=one, other=other, blocked=blocked):
+                for each, apart in ((one, other), (other, one)):
+                    entry = self._entry(each)
+                    left = {*entry.blocked, apart} if blocked else {*entry.blocked} - {apart}
+                    self._put(replace(entry, blocked=tuple(sorted(left))))
             case CardBound(card=card, member=member, key=key, blocked=blocked):
                 entry = self._entry(member)
                 others = tuple(each for each in entry.cards if each.card != card)
@@ -229,8 +256,8 @@ class ServiceHand:
                 self._close(other)
         known = self._here.get(presence.visit)
         if known is not None:
-            counted = max(known[1].approached, presence.approached)
-            presence = replace(presence, approached=counted, zone=presence.zone or known[1].zone)
+            counters = {"approached": known[1].approached, "introduced": known[1].introduced}
+            presence = replace(presence, zone=presence.zone or known[1].zone, **counters)
         self._here[presence.visit] = (self._version, presence)
         self.changed.notify_all()
 
@@ -247,12 +274,34 @@ class ServiceHand:
             self._here[settled.visit] = (self._version, presence)
         if settled.introduction is None or settled.partner is None:
             return
-        if (partner := self._here.get(settled.introduction.partner)) is not None:
-            presence = replace(partner[1], approached=partner[1].approached + 1)
-            self._here[presence.visit] = (self._version, presence)
-        for one, other in ((settled.member, settled.partner), (settled.partner, settled.member)):
+        number = 0 if known is None else known[1].number
+        sent = Sent(visit=settled.visit, member=settled.member, number=number)
+        self._sent.setdefault(settled.introduction.partner, []).append(sent)
+        self._count(settled.introduction.partner, approached=1)
+        self._meet(settled.member, settled.partner)
+
+    def _undone(self, undone: MatchUndone) -> None:
+        self._count(undone.visit, introduced=-1)
+        for visit, sent in self._sent.items():
+            left = [each for each in sent if each.visit != undone.visit or visit not in self._here]
+            if len(left) < len(sent) and self._here[visit][1].member == undone.partner:
+                self._sent[visit] = left
+                self._count(visit, approached=-1)
+        for one, other in ((undone.member, undone.partner), (undone.partner, undone.member)):
             entry = self._entry(one)
-            self._put(replace(entry, met=tuple(sorted({*entry.met, other}))))
+            self._put(replace(entry, met=tuple(each for each in entry.met if each != other)))
+
+    def _meet(self, one: MemberId, other: MemberId) -> None:
+        for each, partner in ((one, other), (other, one)):
+            entry = self._entry(each)
+            self._put(replace(entry, met=tuple(sorted({*entry.met, partner}))))
+
+    def _count(self, visit: VisitId, *, approached: int = 0, introduced: int = 0) -> None:
+        self._version += 1
+        if (known := self._here.get(visit)) is not None:
+            counted = {"approached": known[1].approached + approached, "introduced": known[1].introduced + introduced}
+            self._here[visit] = (self._version, replace(known[1], **counted))
+        self.changed.notify_all()
 
     def _entry(self, member: MemberId) -> RosterEntry:
         return self._members.get(member) or RosterEntry(id=member, version=0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -47,6 +48,9 @@ LONGEST_TOKEN = 4_096
 _JSON, _CALENDAR = "application/json", "text/calendar"
 _CHUNK = 65_536
 
+_NO_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises: for another shape, for bytes that are no UTF-8, for what is nested too deeply."""
+
 T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 # Made here, in one thread: msgspec crashes the process when several ask at once for the same type for the first time.
@@ -75,6 +79,7 @@ class HttpMatching(MatchingService):
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool: urllib3.HTTPConnectionPool | None = None
+        self._connection: Any = None
         self._base = ""
         self._headers: dict[str, str] = {}
 
@@ -91,6 +96,13 @@ class HttpMatching(MatchingService):
             self._pool = urllib3.HTTPSConnectionPool(host, port, maxsize=1, ssl_context=_context(settings))
         else:
             self._pool = urllib3.HTTPConnectionPool(host, port, maxsize=1)
+        make = self._pool.ConnectionCls
+
+        def noted(*arguments: Any, **named: Any) -> Any:
+            self._connection = make(*arguments, **named)
+            return self._connection
+
+        self._pool.ConnectionCls = noted  # type: ignore[assignment]  # whatever makes one will do
         try:
             self._page("/roster?since=0&limit=1", RosterPage, ANSWER_S)
         except DeviceLost as error:
@@ -104,6 +116,13 @@ class HttpMatching(MatchingService):
         if self._pool is not None:
             self._pool.close()
             self._pool = None
+
+    def hang_up(self) -> None:
+        """Cut the connection under whatever waits for an answer."""
+        taken = getattr(self._connection, "sock", None)
+        if taken is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(taken, socket.SHUT_RDWR)  # past TLS, whose state is the other thread's
 
     def describe(self) -> str:
         """Return address and venue."""
@@ -200,7 +219,7 @@ class HttpMatching(MatchingService):
         if response.headers.get("Content-Type", "").startswith(PROBLEM):
             try:
                 problem = _DECODERS[Problem].decode(_read(response, LARGEST_ANSWER, by))
-            except msgspec.DecodeError:
+            except _NO_JSON:
                 pass
             else:
                 said = f": {_plain(problem.detail or problem.title)}"
@@ -264,7 +283,7 @@ def _read(response: urllib3.BaseHTTPResponse, largest: int, by: float) -> bytes:
 def _decoded(body: bytes, kind: type[T]) -> T:
     try:
         found: T = _DECODERS[kind].decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _NO_JSON as error:
         raise DeviceGarbled(f"the service's answer is no {kind.__name__}: {_plain(str(error))}") from error
     return found
 

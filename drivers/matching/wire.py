@@ -23,11 +23,11 @@ Plain = Meta(min_length=1, max_length=200, pattern="^[^\\x00-\\x1f\\x7f]+$")
 Count = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 """Bounds of what is counted."""
 Millis = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-"""Bounds of a time or duration in milliseconds, and of a sequence: exact in every JSON reader."""
+"""Bounds of a time or duration in milliseconds, of a sequence and of a version: exact in every JSON reader."""
 
 
 class Sent(Struct, frozen=True, kw_only=True):
-    """Somebody who was sent to a visitor: their visit, who they are, their badge number, and whether the visitor heard of it."""
+    """Somebody who was sent to a visitor: by visit, member and badge number, and whether the visitor heard of it."""
 
     visit: Annotated[VisitId, Plain]
     member: Annotated[MemberId, Plain]
@@ -39,8 +39,8 @@ class Presence(Struct, frozen=True, kw_only=True):
     """A visit as every door of the venue knows it; the member's profile is in the roster.
 
     `opened_ms` is UTC in milliseconds, None where the door did not know the time. `talks_for_ms` is how much longer the person
-    is taken to be in conversation. `door` is the terminal at which they came in. `sent` is the service's word only: who was sent
-    to them, in order; None where it does not say.
+    is taken to be in conversation. `door` is the terminal at which they came in. `sent` is what the service alone says: who was
+    sent to them, in order; None where it does not say.
     """
 
     visit: Annotated[VisitId, Plain]
@@ -202,7 +202,7 @@ class RosterEntry(Struct, frozen=True, kw_only=True):
     """
 
     id: MemberId
-    version: int
+    version: Millis
     member: Member | None = None
     cards: tuple[RosterCard, ...] = ()
     met: tuple[MemberId, ...] = ()
@@ -215,7 +215,7 @@ class RosterPage(Struct, frozen=True, kw_only=True):
     `whole` is True when this began anew (the service no longer knows what changed since then): whoever is not in it is gone.
     """
 
-    version: int
+    version: Millis
     entries: tuple[RosterEntry, ...] = ()
     more: bool = False
     whole: bool = False
@@ -224,7 +224,7 @@ class RosterPage(Struct, frozen=True, kw_only=True):
 class PresencePage(Struct, frozen=True, kw_only=True):
     """Who is here at all doors of the venue, or what changed since `since`; `closed` are the visits that ended."""
 
-    version: int
+    version: Millis
     open: tuple[Presence, ...] = ()
     closed: tuple[VisitId, ...] = ()
     whole: bool = False

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import re
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from drivers.errors import ConfigError
 from firmware_py.cli import evaluate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from firmware_py.matching_service.administration import Taken
     from firmware_py.members import Row
+
+Result = TypeVar("Result")
 
 DATABASE = "FIKATAP_MATCHING_DATABASE"
 EVERY = 20_000
@@ -122,6 +125,13 @@ def _database(args: argparse.Namespace) -> str:
     return str(args.database)
 
 
+def _done(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Do it and return what comes of it."""
+    import asyncio  # here, as the terminal starts without it
+
+    return asyncio.run(work())
+
+
 def serve(args: argparse.Namespace) -> int:
     """Answer terminals until stopped."""
     url = _database(args)
@@ -144,7 +154,7 @@ def migrate(args: argparse.Namespace) -> int:
         finally:
             await database.close()
 
-    asyncio.run(work())
+    _done(work)
     return 0
 
 
@@ -162,7 +172,7 @@ def add_venue(args: argparse.Namespace) -> int:
         async with administration.opened(url) as database:
             await administration.add_venue(database, args.chain, args.venue, args.name, args.time_zone, minute)
 
-    asyncio.run(work())
+    _done(work)
     return 0
 
 
@@ -175,7 +185,7 @@ def list_venues(args: argparse.Namespace) -> int:
         async with administration.opened(url) as database:
             return await administration.list_venues(database)
 
-    for chain, venue, name in asyncio.run(work()):
+    for chain, venue, name in _done(work):
         print(f"{chain:<20} {venue:<20} {name}")
     return 0
 
@@ -199,7 +209,7 @@ def set_schedule(args: argparse.Namespace) -> int:
         async with administration.opened(url) as database:
             await administration.set_schedule(database, args.venue, data)
 
-    asyncio.run(work())
+    _done(work)
     if found:
         print(f"note: {found}")
     return 1 if found else 0
@@ -229,7 +239,7 @@ def import_members(args: argparse.Namespace) -> int:
             async with administration.opened(url) as database:
                 return await administration.import_members(database, args.chain, read_members(file, load_vocabulary()), told)
 
-    taken = asyncio.run(work())
+    taken = _done(work)
     faulty = f", {taken.faulty} faulty and left out" if taken.faulty else ""
     print(f"{taken.added} added, {taken.changed} changed, {taken.unchanged} unchanged{faulty}")
     return 1 if taken.faulty else 0
@@ -244,7 +254,7 @@ def remove_member(args: argparse.Namespace) -> int:
         async with administration.opened(url) as database:
             return await roster.remove_member(database, args.chain, args.member)
 
-    if not asyncio.run(work()):
+    if not _done(work):
         raise ConfigError(f"the chain {args.chain} has no member '{args.member}'")
     print(f"{args.member} is removed")
     return 0
@@ -259,7 +269,7 @@ def add_token(args: argparse.Namespace) -> int:
         async with administration.opened(url) as database:
             return await administration.add_token(database, args.venue, args.terminal)
 
-    print(asyncio.run(work()))
+    print(_done(work))
     return 0
 
 
@@ -272,7 +282,7 @@ def revoke_tokens(args: argparse.Namespace) -> int:
         async with administration.opened(url) as database:
             return await administration.revoke_tokens(database, args.venue, args.terminal)
 
-    print(f"{asyncio.run(work())} revoked")
+    print(f"{_done(work)} revoked")
     return 0
 
 
@@ -303,6 +313,6 @@ def make_terminal_certificate(args: argparse.Namespace) -> int:
         async with administration.opened(url) as database:
             return await administration.venue_chain(database, args.venue)
 
-    identity = Identity(asyncio.run(work()), args.venue, require_name(args.terminal, "terminal"))
+    identity = Identity(_done(work), args.venue, require_name(args.terminal, "terminal"))
     print(*certificates.make_terminal_certificate(args.folder, identity), sep="\n")
     return 0

@@ -147,7 +147,8 @@ class Cafe:
                         began = perf_counter_ns()
                         found = self._policy.choose(state.visits[effect.visit], state, now)
                         taken.append(perf_counter_ns() - began)
-                        waiting.append(MatchAnswered(effect.visit, found, None if found is None else found.zone))
+                        zone = None if found is None else found.zone
+                        waiting.append(MatchAnswered(effect.visit, found, zone, state.asked[effect.visit].number))
                     elif isinstance(effect, SettleMatch) and effect.partner is not None:
                         repeats += effect.partner in self._memory.met(effect.member)
                         self._memory.introduced(effect.member, effect.partner)

@@ -88,9 +88,18 @@ class ServiceServant:
     waits = False
     idle_every_s = 1.0
 
-    def opened(self, device: MatchingService) -> Iterator[Event]:  # noqa: ARG002 - part of the servant's interface
+    def __init__(self) -> None:
+        self._device: MatchingService | None = None
+
+    def opened(self, device: MatchingService) -> Iterator[Event]:
         """Nothing is due."""
+        self._device = device
         return iter(())
+
+    def hang_up(self) -> None:
+        """Break off what waits for an answer; from the loop's thread, at its end."""
+        if self._device is not None:
+            self._device.hang_up()
 
     def idle(self, device: MatchingService, timeout: float) -> Iterator[Event]:  # noqa: ARG002 - ditto
         """Nothing is due."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Annotated, NamedTuple
 
 import apsw
 import msgspec
 
-from drivers.matching.wire import RosterEntry, RosterPage
+from drivers.matching.wire import Plain, RosterEntry, RosterPage
 from firmware_py.ledger import DAY_MS, Ledger
-from kiosk.values import MemberId, Now
+from kiosk.values import MemberId, Now, Pair, pair_of
 
 log = logging.getLogger("fikatap")
 
@@ -26,6 +26,7 @@ MOST_CARDS, MOST_MET = 50, 2_000
 """What nobody has more of; an entry with more is no member."""
 
 _encode = msgspec.json.Encoder().encode
+_IDS = tuple[Annotated[str, Plain], ...]
 Erase = Callable[[Sequence[MemberId]], None]
 """Erases members, those who are here included."""
 
@@ -49,6 +50,8 @@ class RosterCopy:
     def __init__(self, ledger: Ledger, erase: Erase) -> None:
         self._ledger = ledger
         self._erase = erase
+        self.has_foreign_cards = False
+        """Whether any cards were left out that another key made."""
 
     def stand(self) -> Stand:
         """Return how far the copy is; raise `LedgerError`."""
@@ -77,6 +80,8 @@ class RosterCopy:
         fitting = [entry for entry in entries if entry.member is not None and _fits(entry)]
         if len(fitting) + sum(entry.member is None for entry in entries) < len(entries):
             log.warning("the service's roster has lines that are no members; they are left out")
+        key = self._ledger.key_id
+        self.has_foreign_cards = self.has_foreign_cards or any(card.key != key for entry in fitting for card in entry.cards)
         with self._ledger.transaction() as connection:
             for entry in fitting:
                 _put(connection, entry, number, self._ledger.key_id)
@@ -105,6 +110,12 @@ class RosterCopy:
             after = found[-1][0]
             yield
 
+    def note_met(self, pairs: Iterable[Pair]) -> None:
+        """Note that members have met, of which the roster tells only later; raise `LedgerError`."""
+        both = [way for one, other in pairs for way in ((one, other), (other, one))]
+        with self._ledger.transaction() as connection:
+            connection.executemany("INSERT OR IGNORE INTO met_elsewhere (member, partner) VALUES (?, ?)", both)
+
     def reached(self, now: Now) -> None:
         """Note that the copy is up to date; raise `LedgerError`."""
         self._set("utc_ms = ?, alone_ms = 0", None if now.wall is None else now.wall.utc_ms)
@@ -127,7 +138,14 @@ class RosterCopy:
 def _fits(entry: RosterEntry) -> bool:
     """Tell whether an entry is a member that a ledger, a badge and the engine can bear."""
     member = entry.member
-    if member is None or member.id != entry.id or len(entry.cards) > MOST_CARDS or len(entry.met) > MOST_MET:
+    if member is None or member.id != entry.id or len(entry.cards) > MOST_CARDS:
+        return False
+    if len(entry.met) > MOST_MET or len(entry.blocked) > MOST_MET:
+        return False
+    try:
+        # Whatever is an id here goes back to the service some day, and has to be one there.
+        msgspec.convert((entry.id, *entry.met, *entry.blocked, *(card.card for card in entry.cards)), _IDS)
+    except msgspec.ValidationError:
         return False
     return 0 < len(member.first_name) <= LONGEST_NAME and len(member.short_name) <= LONGEST_NAME
 
@@ -150,4 +168,10 @@ def _put(connection: apsw.Connection, entry: RosterEntry, number: int, key: str)
     connection.execute("DELETE FROM met_elsewhere WHERE member = ?", (entry.id,))
     connection.executemany(
         "INSERT OR IGNORE INTO met_elsewhere (member, partner) VALUES (?, ?)", [(entry.id, partner) for partner in entry.met]
+    )
+    connection.execute("DELETE FROM blocks WHERE one = ?1 OR other = ?1", (entry.id,))
+    # Whoever is not a member here yet brings the block along when they become one.
+    connection.executemany(
+        "INSERT OR IGNORE INTO blocks (one, other) SELECT ?1, ?2 FROM members WHERE id = ?3",
+        [(*pair_of(entry.id, other), other) for other in entry.blocked if other != entry.id],
     )

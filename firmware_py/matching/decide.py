@@ -8,9 +8,11 @@ from drivers.matching.wire import CheckIn, Presence, Proposal
 from firmware_py.matching.calls import Answered, Ask
 from firmware_py.matching.embedded import Question
 from kiosk.events import MatchAnswered
+from kiosk.matching.circumstances import Circumstances
+from kiosk.matching.gates import apart, barred
 from kiosk.matching.profiles import Present, profile
 from kiosk.matching.reasons import reason
-from kiosk.values import Introduction, MemberId, Visit, VisitId
+from kiosk.values import Introduction, MemberId, Visit, VisitId, Zone
 from kiosk.vocabulary import Vocabulary
 
 ENGINE_MS = 250
@@ -28,6 +30,7 @@ class Decider:
         self,
         deadline_ms: int,
         vocabulary: Vocabulary,
+        zones: tuple[Zone, ...],
         *,
         ask: Callable[[Ask], bool],
         engine: Callable[[Question], None],
@@ -36,6 +39,7 @@ class Decider:
     ) -> None:
         self._wait_ms = max(deadline_ms - ENGINE_MS, deadline_ms // 2)
         self._vocabulary = vocabulary
+        self._zones = zones
         self._ask = ask
         self._engine = engine
         self._answer = answer
@@ -81,25 +85,28 @@ class Decider:
         if proposal is None or proposal.visit != said.visit:
             self.give_up()
             return
-        found = self._introduction(question.visit, proposal, visit_of)
+        found = self._introduction(question, proposal, visit_of)
         if found is None and proposal.introduction is not None:
             self.give_up()
             return
         self._open = None
-        self._answer(MatchAnswered(said.visit, found, proposal.zone))
+        self._answer(MatchAnswered(said.visit, found, proposal.zone, question.number))
 
     def _introduction(
-        self, visit: Visit, proposal: Proposal, visit_of: Callable[[VisitId], Visit | None]
+        self, question: Question, proposal: Proposal, visit_of: Callable[[VisitId], Visit | None]
     ) -> Introduction | None:
         """Return a proposed introduction, None where there is none or it can't be; the reason is worked out here.
 
-        What a badge may say follows from what both agreed to, which this terminal knows; it is nothing to take from outside.
+        A gate that is closed as far as this terminal knows is closed, whoever proposes. What a badge may say follows from what
+        both agreed to, which this terminal knows; it is nothing to take from outside.
         """
-        proposed = proposal.introduction
+        visit, proposed = question.visit, proposal.introduction
         partner = None if proposed is None else visit_of(proposed.partner)
-        if proposed is None or partner is None or partner.member.id == visit.member.id or proposed.visit != visit.id:
-            return None
-        if partner.member.id in self._apart(visit.member.id) or not partner.member.consents.introductions:
+        if proposed is None or partner is None or proposed.visit != visit.id:
             return None
         one, other = (Present(each, profile(each.member, self._vocabulary)) for each in (visit, partner))
+        met = {visit.member.id: self._apart(visit.member.id)}
+        here = Circumstances(zones=self._zones, now_ms=question.now_ms, met=met)
+        if barred(one) or apart(one, other, here):
+            return None
         return Introduction(visit.id, partner.id, reason(one, other), proposed.zone, proposed.score)

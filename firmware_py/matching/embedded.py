@@ -11,7 +11,7 @@ from drivers.errors import DeviceLost, DeviceMissing
 from drivers.ports import Device
 from firmware_py.database import LedgerError
 from kiosk.door import DoorState
-from kiosk.events import Event, GroupFormed, MatchAnswered, MatchFailed
+from kiosk.events import Event, GroupFailed, GroupFormed, MatchAnswered, MatchFailed
 from kiosk.matching.circumstances import Circumstances, links
 from kiosk.matching.engine import Explanation, explain, find_match
 from kiosk.matching.groups import find_groups
@@ -23,7 +23,7 @@ from kiosk.vocabulary import Vocabulary
 class Question(Struct, frozen=True):
     """Whom should this visitor meet, of the people here? `occupancy` counts people by zone, without the visitor.
 
-    `rulings` are the host's, `now_ms` is boot time, `turn` counts the venue's introductions.
+    `rulings` are the host's, `now_ms` is boot time, `turn` counts the venue's introductions, `number` is the door's.
     """
 
     visit: Visit
@@ -32,6 +32,7 @@ class Question(Struct, frozen=True):
     rulings: Mapping[Pair, Ruling] = {}
     now_ms: int = 0
     turn: int = 0
+    number: int = 0
 
 
 class GroupQuestion(Struct, frozen=True):
@@ -47,7 +48,9 @@ class GroupQuestion(Struct, frozen=True):
 def question(state: DoorState, visit: Visit, now: Now) -> Question:
     """Return the question whom somebody should meet, as the door stands now."""
     here, occupancy = state.partners(), state.occupancy(but=visit.id)
-    return Question(visit, here, occupancy, state.rulings, now.boot_ms, state.introductions)
+    asked = state.asked.get(visit.id)
+    number = 0 if asked is None else asked.number
+    return Question(visit, here, occupancy, state.rulings, now.boot_ms, state.introductions, number)
 
 
 def group_question(state: DoorState, waiting: Iterable[VisitId], now: Now) -> GroupQuestion:
@@ -102,7 +105,7 @@ class EmbeddedMatching(Device):
         found = find_match(
             self._present(visit), [self._present(other) for other in here], self._circumstances(question, [visit], here)
         )
-        return MatchAnswered(visit.id, found, None if found is None else found.zone)
+        return MatchAnswered(visit.id, found, None if found is None else found.zone, question.number)
 
     def gather(self, question: GroupQuestion) -> GroupFormed:
         """Return the groups that sit down now."""
@@ -177,7 +180,9 @@ class MatchingServant:
     def lost(self, call: Any, error: Exception | None) -> Iterator[Event]:  # noqa: ARG002 - ditto
         """Say that no answer comes."""
         if isinstance(call, Question):
-            yield MatchFailed(call.visit.id)
+            yield MatchFailed(call.visit.id, call.number)
+        elif isinstance(call, GroupQuestion):
+            yield GroupFailed()
 
     def deadline_s(self, call: Any | None) -> float:  # noqa: ARG002 - ditto
         """Return far more than the engine ever needs."""

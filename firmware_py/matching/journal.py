@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -9,14 +10,16 @@ import msgspec
 from drivers.matching.wire import (
     CardBound,
     Fact,
+    GroupSettled,
     Happened,
     MatchSettled,
+    MatchUndone,
     Presence,
     VisitChanged,
     VisitClosed,
     VisitOpened,
+    VisitorTold,
 )
-from firmware_py.database import LedgerDamaged
 from firmware_py.ledger import Ledger
 from firmware_py.matching.calls import Upload
 from kiosk.door import DoorState
@@ -25,6 +28,7 @@ from kiosk.effects import (
     CloseVisit,
     ConfirmVisit,
     Durable,
+    NoteMet,
     OpenVisit,
     OweMatch,
     SetMood,
@@ -32,7 +36,7 @@ from kiosk.effects import (
     SettleMatch,
     UndoMatch,
 )
-from kiosk.events import Event, PresenceHeard
+from kiosk.events import CardTapped, Event, PresenceHeard
 from kiosk.values import Now, Visit, VisitId
 
 BATCH = 200
@@ -40,6 +44,8 @@ BATCH = 200
 MOST = 100_000
 """How many facts are kept at most, some 40 MB; the oldest go first. A terminal that is alone for two weeks, after which it
 knows nobody any more, stays below with 1,500 visits a day."""
+
+log = logging.getLogger("fikatap")
 
 _encode = msgspec.json.Encoder().encode
 _HAPPENED: msgspec.json.Decoder[Happened] = msgspec.json.Decoder(Happened)
@@ -57,8 +63,8 @@ def presence(visit: Visit, door: str, now: Now) -> Presence:
         opened_ms=None if visit.opened.wall is None else visit.opened.wall.utc_ms,
         zone=visit.zone,
         confirmed=visit.confirmed,
-        approached=visit.approached,
-        introduced=visit.introduced,
+        approached=max(0, visit.approached),  # the service may have taken back already what is taken back here
+        introduced=max(0, visit.introduced),
         lifetime_rate=visit.lifetime_rate,
         talks_for_ms=talks,
     )
@@ -66,16 +72,14 @@ def presence(visit: Visit, door: str, now: Now) -> Presence:
 
 def reports(event: Event, effects: Sequence[Durable], state: DoorState, door: str, key: str, now: Now) -> list[bytes]:
     """Return what the service is to hear of an event, as JSON; `state` is the one after it, `key` the venue's key's id."""
-    # What the service itself told is no news to it.
-    heard = isinstance(event, PresenceHeard)
-    return [_encode(what) for effect in effects for what in _facts(effect, state, door, key, now, heard=heard)]
+    return [_encode(what) for effect in effects for what in _facts(event, effect, state, door, key, now)]
 
 
-def _facts(effect: Durable, state: DoorState, door: str, key: str, now: Now, *, heard: bool) -> Iterator[Happened]:
+def _facts(event: Event, effect: Durable, state: DoorState, door: str, key: str, now: Now) -> Iterator[Happened]:
     match effect:
         case OpenVisit(visit):
             yield VisitOpened(presence=presence(visit, door, now))
-        case CloseVisit(visit, why) if not heard:
+        case CloseVisit(visit, why) if not isinstance(event, PresenceHeard):  # else it is no news to the service
             yield VisitClosed(visit=visit, why=why)
         case SettleMatch(visit, introduction, zone, member, partner):
             yield MatchSettled(visit=visit, member=member, zone=zone, introduction=introduction, partner=partner)
@@ -83,10 +87,16 @@ def _facts(effect: Durable, state: DoorState, door: str, key: str, now: Now, *, 
                 yield from _changed((visit, introduction.partner), state, door, now)
         case ConfirmVisit(visit=visit) | SetMood(visit=visit) | OweMatch(visit=visit):
             yield from _changed((visit,), state, door, now)
-        case UndoMatch(visit=visit, partner=partner_visit):
+        case UndoMatch(visit, partner_visit, member, partner):
+            yield MatchUndone(visit=visit, member=member, partner=partner)
             yield from _changed((visit, partner_visit), state, door, now)
-        case SettleGroup(visits=visits):
+        case SettleGroup(visits=visits, met=met):
+            yield GroupSettled(visits=visits, pairs=tuple((one, other) for _, one, other in met))
             yield from _changed(visits, state, door, now)
+        case NoteMet(visit=visit, untold=0) if isinstance(event, CardTapped):
+            yield VisitorTold(visit=visit)  # by a tap nobody meets anybody: they heard of it
+        case NoteMet(visit=visit) if isinstance(event, PresenceHeard):
+            yield from _changed((visit,), state, door, now)  # they are in conversation from now on
         case BindCard(card, member):
             yield CardBound(card=card, member=member, key=key)
         case _:
@@ -115,22 +125,28 @@ class Outbox:
         return not self._ledger.rows("SELECT 1 FROM outbox LIMIT 1")
 
     def next(self) -> Upload | None:
-        """Return the oldest facts, None when there are none."""
-        rows = self._ledger.rows(
+        """Return the oldest facts, None when there are none; raise `LedgerError`.
+
+        One that the service could not read either is forgotten, as the door must not close for it.
+        """
+        while rows := self._ledger.rows(
             """SELECT number, source, coalesce(outbox.utc_ms, boot_ms + offset_ms), what
                FROM outbox LEFT JOIN events USING (seq) LEFT JOIN clocks USING (boot_id) ORDER BY number LIMIT ?""",
             BATCH,
-        )
-        if not rows:
-            return None
-        try:
-            facts = tuple(
-                Fact(id=f"{source}-{number}", source=source, seq=number, time_ms=utc_ms, what=_HAPPENED.decode(what))
-                for number, source, utc_ms, what in rows
-            )
-        except msgspec.DecodeError as error:
-            raise LedgerDamaged(f"a row of the outbox is not what was written ({error}); restore a copy") from error
-        return Upload(facts, facts[-1].seq)
+        ):
+            facts = []
+            for number, source, utc_ms, what in rows:
+                try:
+                    happened = _HAPPENED.decode(what)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    log.error("report %d to the service can't be sent, and is forgotten: %s", number, error)  # noqa: TRY400
+                    with self._ledger.transaction() as connection:
+                        connection.execute("DELETE FROM outbox WHERE number = ?", (number,))
+                else:
+                    facts.append(Fact(id=f"{source}-{number}", source=source, seq=number, time_ms=utc_ms, what=happened))
+            if facts:
+                return Upload(tuple(facts), facts[-1].seq)
+        return None
 
     def delivered(self, upto: int) -> None:
         """Forget facts that the service has; raise `LedgerError`."""

@@ -12,7 +12,21 @@ from drivers.errors import DeviceRefused
 from drivers.matching.wire import Presence, VisitOpened, ZonesSet
 from firmware_py.clock import Clock
 from firmware_py.ledger import Ledger, LedgerError
-from firmware_py.matching.calls import ASK, JOURNAL, LANES, NEWS, Answered, Call, Delivered, Heard, Listen, News, Pull, Pulled
+from firmware_py.matching.calls import (
+    ASK,
+    JOURNAL,
+    LANES,
+    NEWS,
+    Answered,
+    Call,
+    Delivered,
+    Heard,
+    Listen,
+    News,
+    Pull,
+    Pulled,
+    ServiceServant,
+)
 from firmware_py.matching.copy import RosterCopy
 from firmware_py.matching.decide import Decider
 from firmware_py.matching.embedded import Question
@@ -21,8 +35,11 @@ from firmware_py.terminal.supervise import Health, Supervisor
 from firmware_py.wiring import Wiring
 from kiosk.door import DoorState
 from kiosk.effects import Durable, Notice, TellStaff
+from kiosk.elsewhere import as_told, came
 from kiosk.events import Event, MatchAnswered, MemberLeft, MemberRemoved, PresenceHeard
-from kiosk.values import MemberId, Now, Visit, VisitId, WallTime
+from kiosk.matching.profiles import Present, profile
+from kiosk.matching.reasons import reason
+from kiosk.values import MemberId, Met, Now, Visit, VisitId, WallTime, Way
 
 log = logging.getLogger("fikatap")
 
@@ -63,11 +80,13 @@ class Shared:
         self._zones = wiring.zones
         """What the service is still to be told of, once in each life."""
         self._door = wiring.config.ledger.terminal
+        self._vocabulary = wiring.vocabulary
         self._outbox = Outbox(ledger)
         self._copy = RosterCopy(ledger, self._erase)
         self._decider = Decider(
             wiring.config.matching.deadline_ms,
-            wiring.vocabulary,
+            self._vocabulary,
+            wiring.zones,
             ask=lambda ask: self._submit(ASK, ask),
             engine=engine,
             answer=self._answer,
@@ -82,10 +101,13 @@ class Shared:
         self._unsure = False
         """Visits of this door may have ended elsewhere, which nobody could tell while the service did not know of them."""
         self._unknown: dict[VisitId, Presence] = {}
-        """Visits of people who are not on the roster here, yet."""
+        """Visits of people who are not on the roster here, yet, or to whom such people were sent."""
+        self._meetings: list[tuple[MemberId, MemberId]] = []
+        """Who met at other doors, and is not noted yet."""
         self._pull_at_ms = 0
         self._pulling = False
         self._told = False
+        self._told_of_cards = False
         self._alone_since_ms = self._looked_ms = clock.now().boot_ms
         self._noted = False
         ledger.reports_cards = True
@@ -129,16 +151,17 @@ class Shared:
         self._under_way.discard(lane)
         self._ledger.settle(Notice.SERVICE_REFUSED)
         self._told = False
-        if self._zones:
-            self._outbox.add(ZonesSet(zones=self._zones))
-            self._zones = ()
         self.carry_on()
 
     def went_down(self, lane: str) -> None:
-        """Do without a lane until it is back."""
+        """Do without a lane until it is back; nothing is stored."""
         self._under_way.discard(lane)
         if lane == ASK:
             self._decider.give_up()
+
+    def missed(self, lane: str) -> None:
+        """Let what a lane brought go, while nothing can be stored: it is asked anew."""
+        self._under_way.discard(lane)
 
     @property
     def next_ms(self) -> int | None:
@@ -190,6 +213,11 @@ class Shared:
         """Give each lane that waits what is to be done next."""
         now_ms = self._clock.now().boot_ms
         if self._is_free(JOURNAL):
+            if self._zones:
+                self._outbox.add(ZonesSet(zones=self._zones))
+                self._zones = ()
+                if self._copy.stand().version == 0:
+                    self._ledger.report_blocks()  # the roster's take the place of those that staff made here before
             upload = self._outbox.next()
             if upload is not None:
                 self._submit(JOURNAL, upload)
@@ -200,6 +228,13 @@ class Shared:
             if told_all and self._unsure:
                 self._unsure, self._since = False, 0
             self._submit(NEWS, Listen(self._since, frozenset(self._state().visits) if told_all else frozenset()))
+
+    def hang_up(self) -> None:
+        """Break off whatever waits for the service, at the terminal's end."""
+        for lane in LANES:
+            servant = self._supervisor.watched[lane].lane.servant
+            if isinstance(servant, ServiceServant):
+                servant.hang_up()
 
     # Lanes
 
@@ -223,47 +258,47 @@ class Shared:
     # Who is at other doors
 
     def _heard(self, news: Heard) -> Iterator[None]:
-        page, asked = news.page, news.asked
-        mine = self._state().visits
-        closed = list(page.closed)
+        page, asked, now = news.page, news.asked, self._clock.now()
+        mine, closed = self._state().visits, page.closed
         if page.whole:
             self._unknown.clear()
-            named = {told.visit for told in page.open}
+            named = {*(told.visit for told in page.open), *closed}
             if page.version < asked.since:
-                # It lost what it knew, and this door's visits with it.
-                self._outbox.add(
-                    *(VisitOpened(presence=presence(visit, self._door, self._clock.now())) for visit in mine.values())
-                )
-            elif asked.known:
-                closed += [visit for visit in asked.known if visit in mine and visit not in named]
+                missing = mine.keys() - named  # it lost what it knew
             else:
-                self._unsure = bool(mine)
+                missing = (mine.keys() & asked.known) - named
+                self._unsure = bool(mine) and not asked.known
+            # Only what it names has ended: a visit that it does not know of is one that it lost, and it is told again.
+            self._outbox.add(*(VisitOpened(presence=presence(mine[each], self._door, now)) for each in missing))
         whole = page.whole
         for start in range(0, len(page.open), SLICE):
-            self._apply(PresenceHeard(open=tuple(self._visits(page.open[start : start + SLICE])), whole=whole))
+            self._apply(PresenceHeard(open=self._visits(page.open[start : start + SLICE]), whole=whole))
             whole = False
             yield
         if closed or whole:
             for visit in closed:
                 self._unknown.pop(visit, None)
-            self._apply(PresenceHeard(closed=tuple(closed), whole=whole))
+            self._apply(PresenceHeard(closed=closed, whole=whole))
         if self._unknown:
             self._pull_soon()
         self._since = page.version
         self._under_way.discard(NEWS)
 
-    def _visits(self, told: Iterable[Presence]) -> Iterator[Visit]:
-        for each in told:
-            visit = self._visit(each)
-            if visit is not None:
-                yield visit
+    def _visits(self, told: Iterable[Presence]) -> tuple[Visit, ...]:
+        told_all = self._outbox.is_empty()
+        visits = tuple(visit for each in told if (visit := self._visit(each, told_all=told_all)) is not None)
+        if self._meetings:
+            # The roster tells of it too, but later, and not while the service is away.
+            self._copy.note_met(self._meetings)
+            self._meetings.clear()
+        return visits
 
-    def _visit(self, told: Presence) -> Visit | None:
+    def _visit(self, told: Presence, *, told_all: bool) -> Visit | None:
         """Return a visit as the door has it; None for one that has ended here, or of somebody who is not known yet."""
         state, now = self._state(), self._clock.now()
         own = state.visits.get(told.visit)
         if own is not None:
-            return replace(own, approached=told.approached)
+            return self._with_sent(own, told, told_all=told_all)
         if told.visit.startswith(f"{self._ledger.prefix}-"):
             return None
         before = state.elsewhere.visits.get(told.visit)
@@ -271,7 +306,7 @@ class Shared:
         if member is None:
             self._unknown[told.visit] = told
             return None
-        return Visit(
+        visit = Visit(
             id=told.visit,
             number=told.number,
             member=member,
@@ -286,6 +321,30 @@ class Shared:
             talks_until_ms=now.boot_ms + told.talks_for_ms if told.talks_for_ms else None,
             untold=0 if before is None else before.untold,
         )
+        return self._with_sent(visit, told, told_all=told_all)
+
+    def _with_sent(self, visit: Visit, told: Presence, *, told_all: bool) -> Visit:
+        """Return a visit with those who were sent to its visitor; what may be said of them is worked out here."""
+        if told.sent is None:
+            return replace(visit, approached=max(visit.approached, told.approached))
+        known = {met.member: met for met in visit.met if met.way is Way.SENT}
+        sent = []
+        for each in told.sent:
+            member = self._ledger.member(each.member)
+            if each.member in known:
+                sent.append(known[each.member])
+            elif member is None:
+                self._unknown[told.visit] = told
+            else:
+                sent.append(self._came(Visit(each.visit, each.number, member, visit.opened), visit))
+                self._meetings.append((each.member, visit.member.id))
+        heard = {each.member for each in told.sent if each.told}
+        here = self._state().here
+        return as_told(visit, told.approached, sent, heard, here.keys() if told_all else None)
+
+    def _came(self, visitor: Visit, partner: Visit) -> Met:
+        one, other = (Present(each, profile(each.member, self._vocabulary)) for each in (visitor, partner))
+        return came(visitor, reason(one, other))
 
     def _partner(self, visit: VisitId, said: Answered) -> Visit | None:
         """Return a proposed partner; of one of whom this door has not heard, the proposal says how they are."""
@@ -293,7 +352,7 @@ class Shared:
         told = None if said.proposal is None else said.proposal.partner
         if known is not None or told is None or told.visit != visit:
             return known
-        found = self._visit(told)
+        found = self._visit(told, told_all=False)
         if found is not None:
             self._apply(PresenceHeard(open=(found,)))
         return found
@@ -313,8 +372,12 @@ class Shared:
             self._noted = True
             self._alone_since_ms = now.boot_ms
         self._looked_ms = now.boot_ms
+        if self._copy.has_foreign_cards and not self._told_of_cards:
+            self._told_of_cards = True
+            self._ledger.settle(Notice.FOREIGN_CARDS)  # of an earlier start
+            self._ledger.tell(TellStaff(Notice.FOREIGN_CARDS))
         waiting, self._unknown = list(self._unknown.values()), {}
-        if found := tuple(self._visits(waiting)):
+        if found := self._visits(waiting):
             self._apply(PresenceHeard(open=found))
 
     def _pull_soon(self) -> None:

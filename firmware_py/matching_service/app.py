@@ -27,6 +27,7 @@ from firmware_py.matching_service.database import Database, DatabaseUnavailable
 from firmware_py.matching_service.errors import Refused
 from firmware_py.matching_service.identity import Door
 from firmware_py.matching_service.keeping import keep_house
+from firmware_py.matching_service.memory import Memories
 from firmware_py.matching_service.openapi import Operation, Parameter
 from firmware_py.matching_service.presence import Watch
 from firmware_py.matching_service.roster import LARGEST_PAGE, roster_page
@@ -64,8 +65,10 @@ class Service:
         self._database = database
         self._clock = clock
         self._door = Door(database)
-        self._watch = Watch(database)
-        self._check_ins = CheckIns(database, load_vocabulary(), clock, self._watch.changed)
+        self._memories = Memories()
+        self._vocabulary = load_vocabulary()
+        self._watch = Watch(database, self._memories, clock)
+        self._check_ins = CheckIns(database, self._memories, self._vocabulary, clock, self._watch.changed)
 
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -104,7 +107,9 @@ class Service:
             events = facts.read_batch(body)
         except (msgspec.DecodeError, RecursionError) as error:
             raise problems.unreadable(body, error) from None
-        taken = await facts.take(self._database, identity, events, self._clock(), self._watch.changed)
+        memory = self._memories.of(identity.chain, identity.venue)
+        taken, newest = await facts.take(self._database, memory, identity, events, self._clock(), self._vocabulary)
+        self._watch.changed(identity.venue, newest)
         return Response(msgspec.json.encode(taken), media_type=JSON)
 
     async def roster(self, request: Request) -> Response:
@@ -128,8 +133,7 @@ class Service:
         identity = await self._door.identify(request)
         since = _number(request, "since", 0, 0, LARGEST_VERSION)
         wait_s = min(_wait(request, 0.0), PRESENCE_LONGEST_S)
-        page = await self._watch.page(identity, since, wait_s, self._clock)
-        return Response(msgspec.json.encode(page), media_type=JSON)
+        return Response(await self._watch.page(identity, since, wait_s), media_type=JSON)
 
     async def schedule(self, request: Request) -> Response:
         """Return the venue's events and advisor sessions (RFC 5545)."""

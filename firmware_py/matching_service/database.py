@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, LiteralString, cast
 
+import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Table, event, func, make_url, select, text
+from sqlalchemy import Connection, Table, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -24,10 +25,18 @@ SESSION = "-c synchronous_commit=on -c statement_timeout=15000 -c idle_in_transa
 CONNECTIONS = 10
 """How many a process holds."""
 _WRITES = "fikatap_writes"
+_WALLS = text(
+    "SELECT set_config('fikatap.chain', :chain, true), set_config('fikatap.venue', :venue, true), "
+    "CASE WHEN :alone = '' THEN true ELSE pg_try_advisory_xact_lock(hashtextextended(:alone, 0)) END AS free"
+)
 
 
 class DatabaseUnavailable(FikatapError):
     """The database does not answer now; nothing of the transaction was kept."""
+
+
+class NameTakenError(Exception):
+    """Another transaction runs under this name."""
 
 
 class Database:
@@ -45,6 +54,8 @@ class Database:
             options: dict[str, Any] = {"connect_args": {"options": SESSION, "connect_timeout": 5}}
         else:
             options = {"connect_args": {"timeout": 5}}
+        self._insertions: dict[tuple[str, Sequence[str]], Any] = {}
+        self._commands: dict[tuple[int, tuple[str, ...]], tuple[Any, LiteralString]] = {}
         self.engine = create_async_engine(
             self.url, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=5, pool_use_lifo=True, **options
         )
@@ -53,51 +64,67 @@ class Database:
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
 
     @asynccontextmanager
-    async def begin(self, *, chain: str = "", venue: str = "", writes: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def begin(
+        self, *, chain: str = "", venue: str = "", writes: bool = False, alone: str = ""
+    ) -> AsyncIterator[AsyncConnection]:
         """Give a transaction that sees the rows of one chain and one venue; it is committed at the end.
 
-        Raise `DatabaseUnavailable` when the database does not answer.
+        Raise `DatabaseUnavailable` when the database does not answer, `NameTakenError` when another process has one under the
+        name `alone`.
         """
         try:
             async with self.engine.connect() as connection:
                 await connection.execution_options(**{_WRITES: writes})
                 async with connection.begin():
                     if self.is_postgresql and (chain or venue):
-                        walls = (func.set_config(f"fikatap.{name}", value, True) for name, value in _scope(chain, venue))
-                        await connection.execute(select(*walls))
+                        row = (await connection.execute(_WALLS, {"chain": chain, "venue": venue, "alone": alone})).one()
+                        if not row.free:
+                            raise NameTakenError(alone)
                     yield connection
-        except (OperationalError, InterfaceError, PoolTimeoutError) as error:
+        except (OperationalError, InterfaceError, PoolTimeoutError, psycopg.OperationalError) as error:
             raise DatabaseUnavailable(f"the database does not answer: {_first_line(error)}") from error
         except ProgrammingError as error:
             raise ConfigError(
                 f"the database is not as it should be; 'fikatap matching migrate' makes it so: {_first_line(error)}"
             ) from error
 
-    async def put(
-        self,
-        connection: AsyncConnection,
-        table: Table,
-        rows: Iterable[Mapping[str, Any]],
-        *,
-        update: Iterable[str] = (),
-    ) -> list[tuple[Any, ...]]:
-        """Insert rows; where one is there already, set the columns `update` anew, or leave it without any.
+    def insertion(self, table: Table, update: Sequence[str] = ()) -> Any:
+        """Return the statement that inserts rows; where one is there already, it sets the columns `update` anew, if any."""
+        statement = self._insertions.get((table.name, update))
+        if statement is None:
+            statement = (postgresql.insert if self.is_postgresql else sqlite.insert)(table)
+            keys = list(table.primary_key.columns)
+            fresh = {name: statement.excluded[name] for name in update}
+            if fresh:
+                statement = statement.on_conflict_do_update(index_elements=keys, set_=fresh)
+            else:
+                statement = statement.on_conflict_do_nothing()
+            self._insertions[table.name, update] = statement
+        return statement
 
-        Return the keys of the rows that were inserted or changed.
-        """
-        values = list(rows)
-        if not values:
-            return []
-        keys = list(table.primary_key.columns)
-        insert = (postgresql.insert if self.is_postgresql else sqlite.insert)(table)
-        fresh = {name: insert.excluded[name] for name in update}
-        insert = insert.on_conflict_do_update(index_elements=keys, set_=fresh) if fresh else insert.on_conflict_do_nothing()
-        if len(values) > 1:
-            found = await connection.execute(insert.values(values).returning(*keys))
-        else:
-            # As parameters: the statement is then compiled once, not each time.
-            found = await connection.execute(insert.returning(*keys), values[0])
-        return [tuple(row) for row in found]
+    async def write(self, connection: AsyncConnection, work: Iterable[tuple[Any, Sequence[Mapping[str, Any]]]]) -> None:
+        """Carry out statements of this module's makers, each with its rows; on PostgreSQL all in one round trip."""
+        steps = [(statement, rows) for statement, rows in work if rows]
+        if not self.is_postgresql:
+            for statement, rows in steps:
+                await connection.execute(statement, rows)
+            return
+        raw = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
+        async with raw.pipeline(), raw.cursor() as cursor:
+            for statement, rows in steps:
+                command = self._command(statement, tuple(rows[0]))
+                for row in rows:
+                    await cursor.execute(command, row)
+
+    def _command(self, statement: Any, columns: tuple[str, ...]) -> LiteralString:
+        """Return a statement as PostgreSQL reads it, for rows with these columns; it is compiled once."""
+        key = id(statement), columns
+        found = self._commands.get(key)
+        if found is None:
+            compiled = str(statement.compile(dialect=self.engine.dialect, column_keys=columns))
+            # The statement is kept with it: its id is then nobody else's.
+            found = self._commands[key] = statement, compiled
+        return found[1]
 
     async def require_ready(self) -> None:
         """Raise `ConfigError` when tables are missing, or the role gets past the walls between venues."""
@@ -128,10 +155,6 @@ class Database:
 
 NEWEST = "0001"
 """The newest step of the migrations."""
-
-
-def _scope(chain: str, venue: str) -> tuple[tuple[str, str], ...]:
-    return ("chain", chain), ("venue", venue)
 
 
 def _upgrade(connection: Connection) -> None:

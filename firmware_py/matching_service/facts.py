@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, Literal, NamedTuple, get_args
 
 import msgspec
+from sqlalchemy import bindparam, select
 
 from drivers.matching import wire
 from firmware_py.matching_service.database import Database
 from firmware_py.matching_service.errors import Refused
 from firmware_py.matching_service.floor import Floor
 from firmware_py.matching_service.identity import Identity
+from firmware_py.matching_service.memory import Memory
 from firmware_py.matching_service.tables import fact
+from kiosk.vocabulary import Vocabulary
 
 MOST = 1_000
 """How many events a batch may hold."""
@@ -22,6 +24,11 @@ READS: dict[str, type[wire.Happened]] = {str(each.__struct_config__.tag): each f
 """What this version can read, by type."""
 
 
+_KNOWN = select(fact.c.source, fact.c.id).where(
+    fact.c.venue == bindparam("venue"),
+    fact.c.source.in_(bindparam("sources", expanding=True)),
+    fact.c.id.in_(bindparam("ids", expanding=True)),
+)
 _PLAIN = Annotated[str, wire.Plain]
 
 
@@ -65,51 +72,64 @@ def read_batch(body: bytes) -> list[_Event]:
 
 
 async def take(
-    database: Database, identity: Identity, events: list[_Event], now_ms: int, changed: Callable[[str], None]
-) -> wire.Taken:
-    """Keep the facts that are new and carry them out, in one transaction."""
+    database: Database, memory: Memory, identity: Identity, events: list[_Event], now_ms: int, vocabulary: Vocabulary
+) -> tuple[wire.Taken, int]:
+    """Keep the facts that are new and carry them out, in one transaction; return the venue's version too."""
     new = {(each.event.source, each.event.id): each for each in reversed(events)}
-    async with database.begin(chain=identity.chain, venue=identity.venue, writes=True) as connection:
-        floor = await Floor.lock(database, connection, identity.venue, now_ms)
-        rows = [
-            {
-                "venue": identity.venue,
-                "source": each.event.source,
-                "id": each.event.id,
-                "type": each.event.type,
-                "sequence": each.sequence,
-                "data": each.raw,
-                "read": each.what is not None,
-                "arrived_ms": now_ms,
+    async with memory.lock:
+        async with database.begin(chain=identity.chain, venue=identity.venue, writes=True) as connection:
+            floor = await Floor.lock(database, connection, memory, now_ms)
+            sources, ids = zip(*new, strict=True) if new else ((), ())
+            values = {"venue": identity.venue, "sources": sorted(set(sources)), "ids": list(ids)}
+            for source, id_ in await connection.execute(_KNOWN, values):
+                new.pop((source, id_), None)
+            kept = sorted(new.values(), key=lambda each: (each.event.source, each.sequence))
+            here = {each.member for each in floor.visits.values() if each.closed_ms is None and each.member is not None}
+            come = {
+                each.what.presence.member
+                for each in kept
+                if isinstance(each.what, wire.VisitOpened | wire.VisitChanged) and each.what.presence.visit not in floor.visits
             }
-            for each in new.values()
-        ]
-        kept = [new[source, id_] for _, source, id_ in await database.put(connection, fact, rows)]
-        for each in sorted(kept, key=lambda each: (each.event.source, each.sequence)):
-            if each.what is not None:
-                await _carry_out(floor, each.what, each.event.source, each.sequence)
-        news = await floor.finish()
-    if news:
-        changed(identity.venue)
-    return wire.Taken(accepted=len(kept), duplicates=len(events) - len(kept), unread=sum(each.what is None for each in kept))
+            if come:
+                await memory.know(connection, floor.revision, here | come, vocabulary)
+            for each in kept:
+                if each.what is not None:
+                    await _carry_out(floor, each.what, each.event.source, each.sequence)
+            state = await floor.finish((database.insertion(fact), [_row(each, identity.venue, now_ms) for each in kept]))
+        memory.keep(state)
+    unread = sum(each.what is None for each in kept)
+    return wire.Taken(accepted=len(kept), duplicates=len(events) - len(kept), unread=unread), state.version
+
+
+def _row(each: _Event, venue: str, now_ms: int) -> dict[str, object]:
+    return {
+        "venue": venue,
+        "source": each.event.source,
+        "id": each.event.id,
+        "type": each.event.type,
+        "sequence": each.sequence,
+        "data": each.raw,
+        "read": each.what is not None,
+        "arrived_ms": now_ms,
+    }
 
 
 async def _carry_out(floor: Floor, what: wire.Happened, source: str, sequence: int) -> None:
     match what:
         case wire.VisitOpened(presence=presence):
-            await floor.open(presence, live=False, source=source, sequence=sequence)
+            floor.open(presence, live=False, source=source, sequence=sequence)
         case wire.VisitChanged(presence=presence):
-            await floor.change(presence, source, sequence)
+            floor.change(presence, source, sequence)
         case wire.VisitClosed(visit=visit):
-            await floor.close(visit)
+            floor.close(visit)
         case wire.MatchSettled():
-            await floor.settle(what)
+            floor.settle(what)
         case wire.MatchUndone():
             await floor.undo(what)
         case wire.GroupSettled():
-            await floor.seat_group(what, f"{source} {sequence}")
+            floor.seat_group(what, f"{source} {sequence}")
         case wire.VisitorTold(visit=visit):
-            await floor.told(visit)
+            floor.told(visit)
         case wire.PairBlocked():
             await floor.block(what)
         case wire.CardBound():

@@ -6,19 +6,20 @@ All of it happens in memory, on copies of what is committed; `finish` writes wha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import msgspec
 from msgspec.structs import asdict, replace
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, union_all, update
+from sqlalchemy import delete as erase
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.matching import wire
 from firmware_py.matching_service.database import Database
-from firmware_py.matching_service.memory import MatchRow, Memory, State, VisitRow
-from firmware_py.matching_service.tables import AnyRow, card, chain, match, met, touched, venue, visit
-from kiosk.values import Introduction, MemberId, Mood, VisitId, Zone
+from firmware_py.matching_service.memory import MatchRow, Memory, State, VisitRow, sent_to
+from firmware_py.matching_service.tables import AnyRow, block, card, chain, match, met, touched, venue, visit
+from kiosk.values import Introduction, MemberId, Mood, VisitId, Zone, ZoneId
 
 RESERVED_MS = 120_000
 """How long a proposal waits for its terminal to settle it."""
@@ -32,11 +33,15 @@ _LOCK = (
     .with_for_update(of=venue, key_share=True)
 )
 _MET = select(met.c.partner).where(met.c.chain == bindparam("chain"), met.c.member == bindparam("member"))
+_APART = union_all(
+    _MET, select(block.c.other).where(block.c.chain == bindparam("chain"), block.c.member == bindparam("member"))
+)
 _SET = update(venue).where(venue.c.id == bindparam("which"))
 _SET_VERSION = _SET.values(version=bindparam("version"), turn=bindparam("turn"))
 _SET_ZONES = _SET.values(version=bindparam("version"), turn=bindparam("turn"), zones=bindparam("zones"))
+_TOUCH = insert(touched)
 _VISIT = tuple(name for name in VisitRow.__struct_fields__ if name != "id")
-_MATCH = ("partner_member", "introduction", "until_ms", "version")
+_MATCH = ("partner_member", "introduction", "until_ms", "version", "counts", "told")
 
 
 class Floor:
@@ -47,14 +52,14 @@ class Floor:
     ) -> None:
         self._database = database
         self._connection = connection
-        self._horizon = state.horizon
+        self._state = state
         self._matches = dict(state.matches)
-        self._changed: set[str] = set()
-        self._rematched: dict[tuple[str, str], MatchRow] = {}
-        self._meetings: set[tuple[str, str]] = set()
+        self._changed: set[VisitId] = set()
+        self._rematched: dict[tuple[VisitId, VisitId], MatchRow] = {}
+        self._meetings: set[tuple[MemberId, MemberId]] = set()
         self._touched: set[str] = set()
         self.memory = memory
-        self.visits: dict[str, VisitRow] = dict(state.visits)
+        self.visits: dict[VisitId, VisitRow] = dict(state.visits)
         self.now_ms = now_ms
         self.version: int = row.version + 1
         self.revision: int = row.revision
@@ -150,11 +155,64 @@ class Floor:
             known = self._matches.get((told.visit, introduction.partner))
             self.turn += known is None or known.until_ms is not None
             self._keep(told.visit, told.member, introduction, partner_member, until_ms=None)
-            if partner_member is not None and partner_member != told.member:
-                self._meetings |= {(told.member, partner_member), (partner_member, told.member)}
-                self._touched |= {told.member, partner_member}
+            if partner_member is not None:
+                self._meet(told.member, partner_member)
         if told.zone is not None and told.visit in self.visits:
             self._change(told.visit, zone=told.zone)
+
+    async def undo(self, undone: wire.MatchUndone) -> None:
+        """Take back what a visitor was told: it counts for nobody any more, and keeps the two apart until visits are erased."""
+        pair = {undone.member, undone.partner}
+        told = [
+            (key, each)
+            for key, each in self._matches.items()
+            if each.until_ms is None and each.counts and {each.member, each.partner_member} == pair
+        ]
+        for key, each in told:
+            if each.visit == undone.visit:
+                self._rematch(key, replace(each, counts=False, version=self.version))
+        if all(each.visit == undone.visit for _, each in told):
+            self._meetings -= {(undone.member, undone.partner), (undone.partner, undone.member)}
+            mine = met.c.chain == self.memory.chain
+            await self._connection.execute(erase(met).where(mine, met.c.member.in_(pair), met.c.partner.in_(pair)))
+            self._touched |= pair
+
+    def seat_group(self, seated: wire.GroupSettled, sitting: str) -> None:
+        """Count an introduction for each of a group, and note that those who talk have met; `sitting` tells groups apart."""
+        for visit_id in seated.visits:
+            known = self.visits.get(visit_id)
+            if known is not None and known.member is not None:
+                nobody = VisitId(f"group {sitting}")  # an approach of nobody
+                row = MatchRow(
+                    visit=visit_id,
+                    partner=nobody,
+                    member=known.member,
+                    partner_member=None,
+                    introduction=b"null",
+                    until_ms=None,
+                    version=self.version,
+                )
+                self._rematch((visit_id, nobody), row)
+        for one, other in seated.pairs:
+            self._meet(one, other)
+
+    def told(self, visit_id: VisitId) -> None:
+        """Note that a visitor heard who was sent to them so far."""
+        for key, each in list(self._matches.items()):
+            if each.partner == visit_id and each.until_ms is None and not each.told:
+                self._rematch(key, replace(each, told=True, version=self.version))
+
+    async def block(self, apart: wire.PairBlocked) -> None:
+        """Keep two members apart for good, or no longer."""
+        pairs = sorted({(apart.one, apart.other), (apart.other, apart.one)})
+        if apart.blocked:
+            rows = [{"chain": self.memory.chain, "member": one, "other": other} for one, other in pairs]
+            await self._database.write(self._connection, [(self._database.insertion(block), rows)])
+        else:
+            both = {apart.one, apart.other}
+            mine = block.c.chain == self.memory.chain
+            await self._connection.execute(erase(block).where(mine, block.c.member.in_(both), block.c.other.in_(both)))
+        self._touched |= {apart.one, apart.other}
 
     def reserve(self, member_id: MemberId, introduction: Introduction, partner: MemberId) -> None:
         """Keep a proposal until it is settled or lapses: to everybody else it counts as an introduction."""
@@ -171,7 +229,7 @@ class Floor:
         """Take back the proposals that nobody settled in time."""
         self._take_back(lambda each: each.until_ms is not None and each.until_ms < self.now_ms)
 
-    def seat(self, visit_id: VisitId, zone: str) -> None:
+    def seat(self, visit_id: VisitId, zone: ZoneId) -> None:
         """Note in which zone a visitor will be."""
         self._change(visit_id, zone=zone)
 
@@ -180,15 +238,18 @@ class Floor:
         mine = (card.c.chain == self.memory.chain, card.c.card == bound.card, card.c.key == bound.key)
         before = await self._connection.scalar(select(card.c.member).where(*mine))
         row = {"card": bound.card, "key": bound.key, "member": bound.member, "blocked": bound.blocked}
-        await self._database.put(
-            self._connection, card, [{"chain": self.memory.chain, **row}], update=("member", "blocked")
-        )
+        bind = self._database.insertion(card, ("member", "blocked"))
+        await self._database.write(self._connection, [(bind, [{"chain": self.memory.chain, **row}])])
         self._touched |= {bound.member} if before is None else {bound.member, before}
 
-    async def met(self, member_id: MemberId) -> set[MemberId]:
-        """Return whom a member met within six months anywhere, or is to meet here."""
+    def sent(self, visit_id: VisitId) -> tuple[wire.Sent, ...]:
+        """Return who was sent to a visitor."""
+        return sent_to({visit_id}, self.visits, self._matches)[visit_id]
+
+    async def apart(self, member_id: MemberId) -> set[MemberId]:
+        """Return whom a member met within six months anywhere, is to meet here, or is never to meet."""
         values = {"chain": self.memory.chain, "member": member_id}
-        found = set(await self._connection.scalars(_MET, values))
+        found = set(await self._connection.scalars(_APART, values))
         for each in self._matches.values():
             if each.member == member_id and each.partner_member is not None:
                 found.add(each.partner_member)
@@ -200,35 +261,34 @@ class Floor:
         """Work the counters of all visits that changed out from the matches."""
         if not self._changed:
             return
-        approached = Counter(each.partner for each in self._matches.values())
-        introduced = Counter(each.visit for each in self._matches.values())
+        approached = Counter(each.partner for each in self._matches.values() if each.counts)
+        introduced = Counter(each.visit for each in self._matches.values() if each.counts)
         for id_ in self._changed & self.visits.keys():
             counters = {"approached": approached[id_], "introduced": introduced[id_], "version": self.version}
             self.visits[id_] = replace(self.visits[id_], **counters)
 
-    async def finish(self) -> State | None:
-        """Write what changed; return the venue as it is once that is committed, None where nothing changed for other doors."""
+    async def finish(self, *also: tuple[Any, Sequence[Mapping[str, Any]]]) -> State:
+        """Write what changed, and these statements' rows; return the venue as it is once that is committed."""
         self.count()
-        put, own = self._database.put, {"venue": self.memory.venue}
+        into, here = self._database.insertion, {"chain": self.memory.chain}
+        own = {"venue": self.memory.venue}
         visits = [own | asdict(self.visits[each]) for each in sorted(self._changed & self.visits.keys())]
-        await put(self._connection, visit, visits, update=_VISIT)
         matches = [own | asdict(each) for _, each in sorted(self._rematched.items())]
-        await put(self._connection, match, matches, update=_MATCH)
-        if self._changed or (self.turn, self.zones) != self._before:
-            values: dict[str, Any] = {"which": self.memory.venue, "version": self.version, "turn": self.turn}
-            if self.zones != self._before[1]:
-                await self._connection.execute(_SET_ZONES, values | {"zones": msgspec.json.encode(self.zones)})
-            else:
-                await self._connection.execute(_SET_VERSION, values)
-        here = {"chain": self.memory.chain}
         # In one order everywhere: neighbours who write the same pairs wait for each other, but never in a circle.
         pairs = [{**here, "member": a, "partner": b, "at_ms": self.now_ms} for a, b in sorted(self._meetings)]
-        await put(self._connection, met, pairs, update=("at_ms",))
-        if self._touched:
-            await self._connection.execute(insert(touched), [{**here, "member": each} for each in sorted(self._touched)])
-        return State(self.version, self._horizon, self.visits, self._matches) if self._changed else None
+        work = [*also, (into(visit, _VISIT), visits), (into(match, _MATCH), matches), (into(met, ("at_ms",)), pairs)]
+        work.append((_TOUCH, [{**here, "member": each} for each in sorted(self._touched)]))
+        changed = bool(self._changed) or (self.turn, self.zones) != self._before
+        if changed:
+            values = {"which": self.memory.venue, "version": self.version, "turn": self.turn}
+            if self.zones != self._before[1]:
+                work.append((_SET_ZONES, [values | {"zones": msgspec.json.encode(self.zones)}]))
+            else:
+                work.append((_SET_VERSION, [values]))
+        await self._database.write(self._connection, work)
+        return State(self.version, self._state.horizon, self.visits, self._matches) if changed else self._state
 
-    def _change(self, visit_id: str, **values: Any) -> None:
+    def _change(self, visit_id: VisitId, **values: Any) -> None:
         self.visits[visit_id] = replace(self.visits[visit_id], **values)
         self._changed.add(visit_id)
 
@@ -244,7 +304,13 @@ class Floor:
         }
 
     def _keep(
-        self, visit_id: VisitId, member_id: MemberId, introduction: Introduction, partner: str | None, *, until_ms: int | None
+        self,
+        visit_id: VisitId,
+        member_id: MemberId,
+        introduction: Introduction,
+        partner: MemberId | None,
+        *,
+        until_ms: int | None,
     ) -> None:
         key = visit_id, introduction.partner
         known = self._matches.get(key)
@@ -256,8 +322,18 @@ class Floor:
             introduction=msgspec.json.encode(introduction),
             until_ms=until_ms,
             version=self.version,
+            told=known is not None and known.told,
         )
         self._changed |= {visit_id, introduction.partner}
+
+    def _rematch(self, key: tuple[VisitId, VisitId], row: MatchRow) -> None:
+        self._matches[key] = self._rematched[key] = row
+        self._changed |= set(key)
+
+    def _meet(self, one: MemberId, other: MemberId) -> None:
+        if one != other:
+            self._meetings |= {(one, other), (other, one)}
+            self._touched |= {one, other}
 
     def _take_back(self, which: Callable[[MatchRow], bool]) -> None:
         """Undo reserved proposals; what is left of one is a row without introduction, for other processes to see."""

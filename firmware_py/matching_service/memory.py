@@ -15,7 +15,7 @@ from drivers.matching import wire
 from firmware_py.matching_service.database import Database
 from firmware_py.matching_service.tables import AnyRow, match, member, venue, visit
 from kiosk.matching import Present, Profile, profile
-from kiosk.values import Member, Mood, Now, Visit
+from kiosk.values import Member, MemberId, Mood, Now, Visit, VisitId, ZoneId
 from kiosk.vocabulary import Vocabulary
 
 VENUES = 1_000
@@ -26,13 +26,13 @@ LARGEST_COUNT = 2**31 - 1
 class VisitRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table `visit`, but for its venue."""
 
-    id: str
-    member: str | None
+    id: VisitId
+    member: MemberId | None
     number: int
     door: str
     mood: str
     opened_ms: int | None
-    zone: str | None
+    zone: ZoneId | None
     confirmed: bool
     approached: int
     introduced: int
@@ -49,13 +49,15 @@ class VisitRow(msgspec.Struct, frozen=True, kw_only=True):
 class MatchRow(msgspec.Struct, frozen=True, kw_only=True):
     """A row of the table `match`, but for its venue."""
 
-    visit: str
-    partner: str
-    member: str
-    partner_member: str | None
+    visit: VisitId
+    partner: VisitId
+    member: MemberId
+    partner_member: MemberId | None
     introduction: bytes | None
     until_ms: int | None
     version: int
+    counts: bool = True
+    told: bool = False
 
 
 class State(NamedTuple):
@@ -63,20 +65,19 @@ class State(NamedTuple):
 
     version: int
     horizon: int
-    visits: Mapping[str, VisitRow]
-    matches: Mapping[tuple[str, str], MatchRow]
+    visits: Mapping[VisitId, VisitRow]
+    matches: Mapping[tuple[VisitId, VisitId], MatchRow]
 
     def page(self, since: int, now_ms: int) -> wire.PresencePage:
         """Return what changed after version `since`, or everybody where that can't be told any more."""
         whole = since == 0 or since < self.horizon or since > self.version
-        if whole:
-            news = [each for each in self.visits.values() if each.closed_ms is None]
-        else:
-            news = [each for each in self.visits.values() if each.version > since]
+        news = [each for each in self.visits.values() if whole or each.version > since]
+        news.sort(key=lambda each: (each.version, each.id))  # the same from every process
+        sent = sent_to({each.id for each in news}, self.visits, self.matches)
         return wire.PresencePage(
             version=self.version,
-            open=tuple(as_presence(each, now_ms) for each in news if each.closed_ms is None),
-            closed=tuple(wire.VisitId(each.id) for each in news if each.closed_ms is not None),
+            open=tuple(as_presence(each, now_ms, sent[each.id]) for each in news if each.closed_ms is None),
+            closed=tuple(each.id for each in news if each.closed_ms is not None),
             whole=whole,
         )
 
@@ -109,12 +110,14 @@ class Memory:
         self.venue = venue_id
         self.lock = asyncio.Lock()
         """Whoever changes the venue waits here, not each with one of the few connections."""
+        self.reading = asyncio.Lock()
+        """Whoever waits for news looks it up here, one for all."""
         self.state = State(-1, 0, {}, {})
         self.heard = 0
         """The newest version that was heard of."""
         self._revision = -1
         self._people: dict[str, Person | None] = {}
-        self._present: dict[str, tuple[VisitRow, Present]] = {}
+        self._present: dict[VisitId, tuple[VisitRow, Present]] = {}
         self._pages: dict[int, bytes] = {}
         self._pages_of = (-1, 0)
 
@@ -134,16 +137,19 @@ class Memory:
             return known
         # Visits were erased without a trace, or the database is an older one, from a backup.
         anew = known.version < horizon or known.version > version
+        if anew:
+            self._revision = -1  # with visits, lifetime rates change
         values = {"venue": self.venue, "since": -1 if anew else known.version}
         visits = {} if anew else dict(known.visits)
-        for row in await connection.execute(_VISITS, values):
-            visits[row[0]] = VisitRow(**row._mapping)
+        for row in (await connection.execute(_VISITS, values)).mappings():
+            visits[row["id"]] = VisitRow(**row)
         matches = {} if anew else dict(known.matches)
-        for row in await connection.execute(_MATCHES, values):
-            if row.introduction is None:
-                matches.pop((row.visit, row.partner), None)
+        for row in (await connection.execute(_MATCHES, values)).mappings():
+            key = row["visit"], row["partner"]
+            if row["introduction"] is None:
+                matches.pop(key, None)
             else:
-                matches[row.visit, row.partner] = MatchRow(**row._mapping)
+                matches[key] = MatchRow(**row)
         state = State(version, horizon, visits, matches)
         if known.version > version:
             self.state = state
@@ -157,9 +163,7 @@ class Memory:
             self.state = state
             self._present = {id_: each for id_, each in self._present.items() if state.visits.get(id_) is each[0]}
 
-    async def know(
-        self, connection: AsyncConnection, revision: int, members: Collection[str], vocabulary: Vocabulary
-    ) -> None:
+    async def know(self, connection: AsyncConnection, revision: int, members: Collection[str], vocabulary: Vocabulary) -> None:
         """Look up people whom this process does not know, and forget the others; they hold for one revision of the roster."""
         people = self._people if revision == self._revision else {}
         missing = [each for each in members if each not in people]
@@ -214,38 +218,66 @@ class Memories:
         self._venues.move_to_end(venue_id)
         return memory
 
-    def heard(self, venue_id: str, version: int) -> None:
-        """Note that a venue has come to a version."""
+    def heard(self, venue_id: str, version: int) -> bool:
+        """Note that a venue has come to a version; return whether that is news."""
         memory = self._venues.get(venue_id)
-        if memory is not None:
-            memory.heard = max(memory.heard, version)
+        if memory is None:
+            return True
+        memory.heard = max(memory.heard, version)
+        return memory.state.version < version
+
+    def looked(self, venue_id: str, version: int) -> bool:
+        """Take the version that the database has, which may be an older one, from a backup; return whether that is news."""
+        memory = self._venues.get(venue_id)
+        if memory is not None and memory.state.version > version:
+            del self._venues[venue_id]
+            return True
+        return self.heard(venue_id, version)
 
 
-def as_presence(row: VisitRow, now_ms: int) -> wire.Presence:
+def sent_to(
+    partners: Collection[VisitId], visits: Mapping[VisitId, VisitRow], matches: Mapping[tuple[VisitId, VisitId], MatchRow]
+) -> dict[VisitId, tuple[wire.Sent, ...]]:
+    """Return who was sent to these visits, in the order in which they came; what nobody was told yet is not among it."""
+    sent: dict[VisitId, list[tuple[int, wire.Sent]]] = {each: [] for each in partners}
+    for each in matches.values():
+        if each.partner in sent and each.counts and each.until_ms is None:
+            row = visits.get(each.visit)
+            came, number = (0, 0) if row is None else (row.arrived_ms, row.number)
+            who = wire.Sent(visit=each.visit, member=each.member, number=number, told=each.told)
+            sent[each.partner].append((came, who))
+    return {
+        partner: tuple(who for _, who in sorted(found, key=lambda one: (one[0], one[1].number, one[1].visit)))
+        for partner, found in sent.items()
+    }
+
+
+def as_presence(row: VisitRow, now_ms: int, sent: tuple[wire.Sent, ...]) -> wire.Presence:
     """Return a visit as doors are told of it."""
     return wire.Presence(
-        visit=wire.VisitId(row.id),
-        member=wire.MemberId(row.member or ""),
+        visit=row.id,
+        member=row.member or MemberId(""),
         number=row.number,
         door=row.door,
         mood=Mood(row.mood),
         opened_ms=row.opened_ms,
-        zone=None if row.zone is None else wire.ZoneId(row.zone),
+        zone=row.zone,
         confirmed=row.confirmed,
         approached=row.approached,
         introduced=row.introduced,
         lifetime_rate=row.lifetime_rate,
         talks_for_ms=max(0, (row.talks_until_ms or 0) - now_ms),
+        sent=sent,
     )
 
 
 def _as_visit(row: VisitRow, known: Member) -> Visit:
     return Visit(
-        id=wire.VisitId(row.id),
+        id=row.id,
         number=row.number,
         member=known,
         opened=Now("", row.arrived_ms),
-        zone=None if row.zone is None else wire.ZoneId(row.zone),
+        zone=row.zone,
         confirmed=row.confirmed,
         approached=row.approached,
         introduced=row.introduced,

@@ -89,13 +89,17 @@ async def roster_page(database: Database, identity: Identity, since: int, limit:
     )
 
 
+def _hashed(each: Member, secret: bytes) -> Member:
+    """Return a member whose employer, old schools and old employers are told by nothing but keyed hashes."""
+    places = tuple(employer_hash(secret, place) for place in each.history)
+    return replace(each, employer=employer_hash(secret, each.employer), history=places)
+
+
 async def take_members(database: Database, chain_id: str, members: Sequence[Member]) -> Report:
-    """Take a slice of a list in; `employer` is the name in clear, and is hashed here. Raise `ConfigError` for no such chain."""
+    """Take a slice of a list in; places are names in clear, and are hashed here. Raise `ConfigError` for no such chain."""
     async with database.begin(chain=chain_id, writes=True) as connection:
         row = await _lock(connection, chain_id)
-        fresh = {
-            each.id: msgspec.json.encode(replace(each, employer=employer_hash(row.secret, each.employer))) for each in members
-        }
+        fresh = {each.id: msgspec.json.encode(_hashed(each, row.secret)) for each in members}
         query = select(member.c.id, member.c.data).where(member.c.chain == chain_id, member.c.id.in_(sorted(fresh)))
         before = {each.id: each.data for each in await connection.execute(query)}
         changed = [each for each, data in fresh.items() if before.get(each) is None or bytes(before[each]) != data]
@@ -103,7 +107,7 @@ async def take_members(database: Database, chain_id: str, members: Sequence[Memb
             {"chain": chain_id, "id": each, "version": version, "data": fresh[each]}
             for version, each in enumerate(changed, row.version + 1)
         ]
-        await database.put(connection, member, rows, update=("version", "data"))
+        await database.write(connection, [(database.insertion(member, ("version", "data")), rows)])
         if rows:
             await _set_version(connection, chain_id, row.version + len(rows), revision=row.revision + 1)
         added = sum(before.get(each) is None for each in changed)

@@ -154,11 +154,12 @@ match = Table(
     Column("partner", String, primary_key=True),
     Column("member", String, nullable=False),
     Column("partner_member", String),
-    Column("introduction", LargeBinary, nullable=False),  # as JSON
+    Column("introduction", LargeBinary),  # as JSON; nothing where it was taken back
     Column("until_ms", BigInteger),  # a proposal is reserved until then; nothing when it was settled
+    Column("version", BigInteger, nullable=False),
     Column("counts", Boolean, nullable=False, server_default=true()),  # not where the host took it back: it keeps two apart
     Column("told", Boolean, nullable=False, server_default=false()),  # whether the partner heard of it
-    Index("match_partner", "venue", "partner"),
+    Index("match_version", "venue", "version"),
 )
 
 fact = Table(

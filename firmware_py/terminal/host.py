@@ -13,7 +13,7 @@ from kiosk.matching.engine import Explanation
 from kiosk.matching.groups import LEAST
 from kiosk.matching.reasons import person_number, reason_sentence
 from kiosk.occasions import in_words
-from kiosk.values import MemberId, Mood, Now, Ruling, Visit, pair_of
+from kiosk.values import Member, MemberId, Mood, Now, Ruling, Visit, pair_of
 
 MOST_EXPLAINED = 50
 """How many people an explanation is about at most, the best first."""
@@ -22,7 +22,8 @@ MOST_EXPLAINED = 50
 class Host:
     """Carries the host's commands out; each method but `commands` is one.
 
-    `apply` takes an event and raises `CommandError` when it can't be stored; `matching` makes an engine to ask.
+    `apply` takes an event and raises `CommandError` when it can't be stored; `matching` makes an engine to ask; `member` looks
+    somebody up.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Host:
         apply: Callable[[Event], None],
         matching: Callable[[], EmbeddedMatching],
         now: Callable[[], Now],
+        member: Callable[[MemberId], Member | None],
     ) -> None:
         self._state = state
         self._apply = apply
         self._matching = matching
         self._now = now
+        self._member = member
 
     @property
     def commands(self) -> dict[str, Callable[..., Any]]:
@@ -76,7 +79,7 @@ class Host:
 
     def pin(self, *, one: MemberId, other: MemberId) -> Any:
         """Have two introduced to each other, now when both are here, else as soon as they are."""
-        here = [visit for visit in map(self._state().visit_of, self._two(one, other)) if visit is not None]
+        here = [visit for visit in map(self._state().known_visit_of, self._two(one, other)) if visit is not None]
         if not here:
             raise CommandError(f"neither {one} nor {other} is checked in; one of them must be")
         for visit in here:
@@ -134,11 +137,16 @@ class Host:
         visit = self._state().visit_of(member)
         if visit is None:
             raise CommandError(f"{member} is not checked in")
+        if not visit.confirmed:
+            raise CommandError(f"nobody knows whether {member} is still here; 'fikatap visits checkin {member}' first")
         return visit
 
     def _two(self, one: MemberId, other: MemberId) -> tuple[MemberId, MemberId]:
         if one == other:
             raise CommandError(f"{one} is one person; name two members")
+        for each in (one, other):
+            if self._member(each) is None:
+                raise CommandError(f"there is no member '{each}'; 'fikatap members list' shows them")
         return one, other
 
     def _willing(self, visit: Visit) -> None:

@@ -15,6 +15,7 @@ from drivers.errors import ConfigError, DeviceError, DeviceMissing, FikatapError
 from firmware_py.clock import Clock
 from firmware_py.commands import CommandError, carry_out, invoke
 from firmware_py.config import Config
+from firmware_py.database import LedgerRefused
 from firmware_py.journal import Change
 from firmware_py.keys import VenueKey
 from firmware_py.ledger import DAY_MS, Ledger, LedgerDamaged, LedgerError
@@ -69,7 +70,9 @@ from kiosk.events import (
     EnrolmentAsked,
     EnrolmentDropped,
     Event,
+    GroupFailed,
     JobJudged,
+    MemberChanged,
     MemberCheckedIn,
     MemberLeft,
     MemberRemoved,
@@ -177,7 +180,7 @@ class Terminal:
         self.verdict_ms: float | None = None
         """How long the last answer took, from the reader's report to the order for the light."""
         self.state = DoorState(house=wiring.house(ledger.prefix))
-        self._host = Host(lambda: self.state, self._apply_command, self._matching, clock.now)
+        self._host = Host(lambda: self.state, self._apply_command, self._matching, clock.now, ledger.member)
         self._supervisor = Supervisor(
             self._lanes(),
             feed=lambda event: self._inbox.put(Fed(event)),
@@ -217,6 +220,8 @@ class Terminal:
             self._notifier.stopping()
             self._finish_badge()
         finally:
+            if self._shared is not None:
+                self._shared.hang_up()
             self._supervisor.stop(END_OF_LANES_S)
             self._ledger.close()
         return 0 if self._restart_for is None else 75
@@ -285,8 +290,11 @@ class Terminal:
             case CardRead(reader, card, lying):
                 self._heard_at = report.at
                 self._tap(reader, card, lying=lying)
-            case News() as news:
+            case News() as news if not self._must_reload:
                 self._with_service(lambda shared: shared.take(news))
+            case News():
+                if self._shared is not None:
+                    self._shared.missed(report.lane)
             case event:
                 self._apply(event)
 
@@ -303,8 +311,11 @@ class Terminal:
         if member is None and self._shared is not None:
             self._shared.somebody_unknown()
 
-    def _apply(self, event: Event) -> bool:
-        """Let the rules decide, store what must survive, and only then act; return whether it could be stored."""
+    def _apply(self, event: Event, *, by_staff: bool = False) -> bool:
+        """Let the rules decide, store what must survive, and only then act; return whether it could be stored.
+
+        Raise `LedgerRefused` for what staff asks that can't be.
+        """
         if isinstance(event, PrinterChanged):
             self._printer = event
             spool = self.state.spool
@@ -320,6 +331,8 @@ class Terminal:
             try:
                 self._ledger.commit(event, durable, now, state.serial, self._reports(event, durable, state, now))
             except LedgerError as error:
+                if by_staff and isinstance(error, LedgerRefused):
+                    raise
                 self._storage_failed(_reader_of(event), error)
                 return False
         self.state = state
@@ -379,6 +392,7 @@ class Terminal:
                 enrolling=before.enrolling,
                 asked_staff_ms=before.asked_staff_ms,
                 schedule=before.schedule,
+                repeats=before.repeats,
                 elsewhere=before.elsewhere,
             )
             started = self._ledger.started(now.boot_id)
@@ -438,8 +452,8 @@ class Terminal:
         elif name == SECOND:
             why = TellStaff(Notice.SECOND_MISSING, detail="…" if error is None else str(error))
             self._note(lambda: self._ledger.tell(why))
-        elif name in LANES:
-            self._with_service(lambda shared: shared.went_down(name))
+        elif name in LANES and self._shared is not None:
+            self._shared.went_down(name)
 
     def _ask_engine(self, asked: Question) -> None:
         self._supervisor.submit(MATCHING, asked)
@@ -476,8 +490,8 @@ class Terminal:
             second.lane.wait_for(call.taken, WAIT_S)
 
     def _may_restart(self, name: str) -> bool:
-        """Allow one restart of the process for a device that hangs; the door does without a second medium or a service."""
-        if name in (SECOND, *LANES) or not self._once_a_boot(name):
+        """Allow one restart of the process for a device that hangs, unless the door does without it."""
+        if name in (SECOND, SCHEDULE, *LANES) or not self._once_a_boot(name):
             return False
         log.error("%s hangs: the terminal restarts once", name)
         return True
@@ -554,7 +568,8 @@ class Terminal:
             result = self._command(command)
         except LedgerError as error:
             command.fail(str(error))
-            self._storage_failed(None, error)
+            if not isinstance(error, LedgerRefused):
+                self._storage_failed(None, error)
         except FikatapError as error:
             command.fail(str(error))
         except (OverflowError, UnicodeError, RecursionError) as error:
@@ -582,6 +597,17 @@ class Terminal:
                 return invoke(name, self._host.commands[name], command.arguments)
             case "members.put" | "members.remove" if self._shared is not None:
                 raise CommandError("the matching service keeps this café's members; add, change and remove them there")
+            case "members.put":
+                done = carry_out(command.name, command.arguments, self._ledger, self._key)
+                for visit in tuple(self.state.visits.values()):
+                    member = self._ledger.member(visit.member.id)
+                    if member is not None and member != visit.member:
+                        self._apply_command(MemberChanged(member))
+                return done
+            case "members.block" | "members.unblock":
+                done = carry_out(command.name, command.arguments, self._ledger, self._key)
+                self._apply(GroupFailed())  # who waits for a group may go together otherwise now
+                return done
             case "members.remove" if self._is_enrolling(command.arguments.get("member")):
                 raise CommandError("a card is being enrolled for that member; hold one to the reader, or wait a minute")
             case "members.remove":
@@ -662,11 +688,12 @@ class Terminal:
         if job is None or job.state is not JobState.UNKNOWN:
             state = "not there" if job is None else job.state.value
             raise CommandError(f"badge {job_id} is {state}; only an unknown one can be judged")
-        self._apply_command(JobJudged(job, printed))
+        badges = [each.id for each in self._ledger.jobs() if each.visit == job.visit and each.badge is not None]
+        self._apply_command(JobJudged(job, printed, replaced=badges[-1] != job_id))
         return {"job": job_id, "printed": printed}
 
     def _apply_command(self, event: Event) -> None:
-        if not self._apply(event):
+        if not self._apply(event, by_staff=True):
             raise CommandError("nothing can be stored; see 'fikatap status'")
 
     def _finish_badge(self) -> None:

@@ -44,6 +44,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "our own mistake: %s in %s": ("crash", "error", "places"),
     "the service has no members at all: those of this terminal are kept; has it the right database?": ("service_empty",),
     "the service's roster has lines that are no members; they are left out": ("service_odd",),
+    "report %d to the service can't be sent, and is forgotten: %s": ("service_unsent", "report", "why"),
     "the service was not reached for so long that its %d oldest reports are forgotten": ("service_late", "count"),
 }
 """The key below `journal.` and the names of its parts, for each line that the running terminal logs."""

@@ -33,7 +33,7 @@ SETTLED_S = 120.0
 VISITS, DOORS, PRESENT = 2_000, 4, 30
 FEW = 10
 """Reports that wait at a door at any time while it is busy."""
-RATE = 20.0
+RATE = 15.0
 """Check-ins a second over all doors; a café with 150 people has one in half a minute."""
 
 

@@ -286,7 +286,7 @@ def test_the_door_goes_on_without_its_lights(tmp_path: Path, reader: PrivatePcsc
             reader.tap(card(number))
             box.until_jobs("confirmed", number + 1)
         box.until_told("welcome", "not_yet", "welcome", "introduced")
-        assert "lights is gone: the light on GPIO" in box.journal
+        assert "Lampor är borta (the light on GPIO" in box.journal
         assert len(printer.papers) == 2
         assert box.status()["here"] == 2
         assert box.stop() == 0

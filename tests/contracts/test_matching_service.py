@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from drivers.errors import ConfigError, DeviceError, DeviceGarbled, DeviceLost, 
 from drivers.matching.fake import FakeMatching
 from drivers.matching.http import HttpMatching
 from drivers.matching.wire import (
+    PROBLEM,
     CardBound,
     CheckIn,
     Fact,
@@ -207,6 +209,32 @@ def test_who_comes_in_by_one_door_is_seen_at_another_at_once(room: Room, service
     ]
 
 
+@pytest.mark.parametrize("tls", [True, False])
+def test_another_thread_can_break_off_the_waiting_for_news(running: RunningService, *, tls: bool) -> None:
+    with ExitStack() as stack:
+        room = RealRoom(running, stack) if tls else SocketRoom(None, stack)
+        waiting = room.make()
+        waiting.open()
+        version = waiting.presence(0, 0).version
+        ended: list[DeviceError] = []
+
+        def wait() -> None:
+            try:
+                while True:
+                    waiting.presence(version, 30)
+            except DeviceError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        until = time.monotonic() + WAIT_S
+        while thread.is_alive() and time.monotonic() < until:
+            waiting.hang_up()  # from when on it waits, nothing tells
+            thread.join(0.05)
+        assert len(ended) == 1
+        waiting.close()
+
+
 def test_a_check_out_is_told_and_a_later_start_does_not_see_the_visit(room: Room, service: MatchingService) -> None:
     room.admit(person(1))
     fact = Source()
@@ -336,6 +364,7 @@ GARBAGE: dict[str, Callable[..., object]] = {
     "no JSON": lambda request: send(request, 200, b"{"),
     "other JSON": lambda request: send(request, 200, b'{"visit": 7, "version": "x", "accepted": []}'),
     "nested": lambda request: send(request, 200, b"[" * 50_000),
+    "a number beyond all bounds": lambda request: send(request, 200, b'{"version": 9223372036854775808, "accepted": -1}'),
     "not UTF-8": lambda request: send(request, 200, b'{"version": "\xff"}'),
     "a web page": lambda request: send(request, 200, b"<html>", "text/html"),
     "a sign-in page": lambda request: (
@@ -392,6 +421,17 @@ def test_who_must_see_to_it_decides_what_a_status_is(far: FarService, status: in
     service = opened(far)
     far.misdeed = lambda request: far._problem(request, status, "the reason", "v2", "v1")
     with pytest.raises(error, match=rf"answers {status}: the reason \(not 'v2'\); v1"):
+        service.roster(0)
+    service.close()
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"title": "\xe5", "status": 403}', b'{"title": "a", "status": 403, "x": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"]
+)
+def test_an_error_in_which_nobody_can_read_why_is_that_error_still(far: FarService, body: bytes) -> None:
+    service = opened(far)
+    far.misdeed = lambda request: send(request, 403, body, PROBLEM)
+    with pytest.raises(DeviceRefused, match=r"answers 403$"):
         service.roster(0)
     service.close()
 

@@ -42,6 +42,7 @@ from kiosk.events import (
     EnrolmentDropped,
     Event,
     GroupAsked,
+    GroupFailed,
     GroupFormed,
     JobBroken,
     JobJudged,
@@ -52,6 +53,7 @@ from kiosk.events import (
     MatchAnswered,
     MatchFailed,
     MatchSwapped,
+    MemberChanged,
     MemberCheckedIn,
     MemberLeft,
     MemberRemoved,
@@ -691,7 +693,7 @@ def test_who_is_first_in_line_and_taps_again_is_asked_about_and_told_without_ano
     again = TEXTS.say(Language.SV, "answer.again")
     answer = Answer(DOOR, Signal.ALREADY_HERE, Language.SV, f"Hej Sigrid! {again}")
     assert effects == (OweMatch(FIRST.id), answer, FindMatch(FIRST.id))
-    assert effects_of(state, MatchAnswered(FIRST.id, None, None), at(LATER)) == (
+    assert effects_of(state, MatchAnswered(FIRST.id, None, None, number=1), at(LATER)) == (
         SettleMatch(FIRST.id, None, LIBRARY.id, SIGRID.id),
         LIBRARY_LIT,
         said(Signal.NOT_YET, SIGRID, LIBRARY),
@@ -701,7 +703,8 @@ def test_who_is_first_in_line_and_taps_again_is_asked_about_and_told_without_ano
 def test_an_introduction_on_asking_again_brings_a_new_badge_in_place_of_one_that_waits() -> None:
     maeve = (tap(MAEVE, BACK), at(LATER - 100)), (MatchAnswered(visit_id(3), None, None), at(LATER - 100))
     state = play(sigrid_here(), (JobRefused(job_id(2), Cause.PAPER_OUT), GREETED), *maeve, (tap(SIGRID), at(LATER - 1)))
-    effects = effects_of(state, MatchAnswered(FIRST.id, introduction(FIRST.id, visit_id(3)), TABLE.id), at(LATER))
+    found = introduction(FIRST.id, visit_id(3))
+    effects = effects_of(state, MatchAnswered(FIRST.id, found, TABLE.id, number=1), at(LATER))
     assert SetJob(job_id(2), JobState.EXPIRED, Cause.REPLACED) in effects
     (job,) = ordered(effects)
     assert (badge_of(job).copy, badge_of(job).introduction is None) == (False, False)
@@ -731,6 +734,21 @@ def test_nobody_goes_by_the_tap_that_tells_them() -> None:
     assert any(TEXTS.say(Language.SV, "answer.stay") in each.words for each in effects if isinstance(each, Answer))
 
 
+def test_long_after_somebody_was_sent_a_tap_is_a_check_out_and_the_slip_names_them() -> None:
+    late = at(NOON + max(RULES.talk_ms, RULES.checkout_after_ms))
+    after, effects = step(sent_to_sigrid(), tap(SIGRID), late)
+    assert effects[0] == CloseVisit(FIRST.id, Ending.TAPPED)
+    assert FIRST.id not in after.visits
+    (job,) = ordered(effects)
+    assert job.slip is not None
+    assert [line.text for line in job.slip.lines] == ["Maeve"]
+
+
+def test_who_was_sent_and_has_left_is_no_news() -> None:
+    gone, _ = step(sent_to_sigrid(), MemberLeft(MAEVE.id), at(LATER))
+    assert effects_of(gone, tap(SIGRID), at(LATER + 1))[0] == CloseVisit(FIRST.id, Ending.TAPPED)
+
+
 def test_who_agreed_to_no_name_is_a_number_for_whom_they_were_sent_to() -> None:
     shy = replace(MAEVE, consents=replace(MAEVE.consents, name=False, need=False))
     effects = effects_of(sent_to_sigrid(shy), tap(SIGRID), at(LATER - 1))
@@ -758,10 +776,10 @@ def test_a_pin_asks_at_once_and_nobody_else_will_do() -> None:
     pair = pair_of(SOREN.id, SIGRID.id)
     state, effects = step(state, PairRuled(SOREN.id, SIGRID.id, Ruling.PIN), at(LATER + 1))
     assert effects[:2] == (SetRuling(pair, Ruling.PIN), OweMatch(visit_id(5)))
-    other = MatchAnswered(visit_id(5), introduction(visit_id(5), visit_id(3)), TABLE.id)
+    other = MatchAnswered(visit_id(5), introduction(visit_id(5), visit_id(3)), TABLE.id, number=1)
     after, effects = step(state, other, at(LATER + 2))
     assert (settled(effects)[0].introduction, ordered(effects), after.rulings) == (None, [], {pair: Ruling.PIN})
-    right = MatchAnswered(visit_id(5), introduction(visit_id(5), FIRST.id), TABLE.id)
+    right = MatchAnswered(visit_id(5), introduction(visit_id(5), FIRST.id), TABLE.id, number=1)
     after, effects = step(state, right, at(LATER + 2))
     assert (len(ordered(effects)), after.rulings) == (1, {})
     assert SetRuling(pair, None) in effects
@@ -790,8 +808,123 @@ def test_a_swap_counts_the_introduction_for_nobody_keeps_the_two_apart_and_bring
     of_maeve, of_sigrid = after.visits[visit_id(3)], after.visits[FIRST.id]
     assert (of_maeve.introduced, of_maeve.met, of_maeve.talks_until_ms) == (0, (), None)
     assert (of_sigrid.approached, of_sigrid.met, of_sigrid.untold, of_sigrid.talks_until_ms) == (0, (), 0, None)
-    (job,) = ordered(effects_of(after, MatchAnswered(visit_id(3), None, None), at(LATER + 1)))
+    (job,) = ordered(effects_of(after, MatchAnswered(visit_id(3), None, None, number=1), at(LATER + 1)))
     assert not badge_of(job).copy
+
+
+def swapped_while_printing() -> tuple[DoorState, Job]:
+    """Return the state in which Maeve's partner was swapped while her badge was being printed, and that badge."""
+    asked = play(sigrid_here(), (tap(MAEVE), at(NOON + 100)))
+    asked = replace(asked, spool=opened().spool)
+    state, effects = step(asked, MatchAnswered(visit_id(3), introduction(visit_id(3), FIRST.id), TABLE.id), at(NOON + 110))
+    (job,) = ordered(effects)
+    return play(state, (JobReady(job.id), at(NOON + 120)), (MatchSwapped(MAEVE.id), at(NOON + 130))), job
+
+
+def test_a_badge_that_breaks_after_a_swap_is_not_printed_anew() -> None:
+    state, job = swapped_while_printing()
+    broken = JobBroken(job.id, Cause.PAPER_OUT, told=True)
+    assert ordered(effects_of(state, broken, at(NOON + 140))) == []
+    state = play(state, (MatchAnswered(visit_id(3), None, None, number=1), at(NOON + 140)))
+    assert ordered(effects_of(state, broken, at(NOON + 150))) == []
+
+
+def test_a_badge_that_staff_misses_is_not_printed_anew_after_a_later_one() -> None:
+    state, job = uncertain()
+    failed = SetJob(job.id, JobState.FAILED, Cause.LOST)
+    assert step(state, JobJudged(job, printed=False, replaced=True), at(LATER)) == (state, (failed,))
+
+
+def test_a_late_answer_to_an_earlier_question_is_not_taken_for_the_present_one() -> None:
+    late = play(sigrid_asked(), (TimePassed(), at(NOON + RULES.match_deadline_ms)), (tap(MAEVE), at(LATER - 100)))
+    state = play(late, (MatchFailed(visit_id(3)), at(LATER - 90)), (tap(SIGRID), at(LATER - 80)))
+    assert [asked.number for asked in state.asked.values()] == [1]
+    old = MatchAnswered(FIRST.id, introduction(FIRST.id, visit_id(3)), TABLE.id)
+    assert step(state, old, at(LATER - 70)) == (state, ())
+    assert step(state, MatchFailed(FIRST.id), at(LATER - 70)) == (state, ())
+    assert settled(effects_of(state, replace(old, number=1), at(LATER - 70)))[0].introduction == old.introduction
+
+
+def test_a_pair_that_only_an_old_ledger_knows_is_not_swapped() -> None:
+    state = play(sigrid_here(), (tap(MAEVE), at(LATER)))
+    met = (Met(MAEVE.id, 2, "Maeve"),)
+    state = replace(state, visits={**state.visits, FIRST.id: replace(state.visits[FIRST.id], approached=1, met=met)})
+    assert step(state, MatchSwapped(SIGRID.id), at(LATER)) == (state, ())
+
+
+# A profile that changes, or goes, while others are here
+
+
+def test_a_name_taken_back_is_said_to_nobody_any_more() -> None:
+    shy = replace(SIGRID, consents=replace(SIGRID.consents, name=False))
+    state, effects = step(sent_to_sigrid(), MemberChanged(shy), at(LATER))
+    assert [met.name for met in state.visits[visit_id(3)].met] == [""]
+    assert effects == (NoteMet(visit_id(3), state.visits[visit_id(3)].met),)
+    assert state.visits[FIRST.id].member == shy
+
+
+def test_who_agrees_to_no_introduction_any_more_is_neither_asked_about_nor_sent_to() -> None:
+    unwilling = replace(SIGRID, consents=replace(SIGRID.consents, introductions=False))
+    state, effects = step(sigrid_asked(), MemberChanged(unwilling), GREETED)
+    assert (state.asked, len(settled(effects))) == ({}, 1)
+    asked = play(sigrid_here(), (tap(MAEVE), at(LATER)), (MemberChanged(unwilling), at(LATER)))
+    found = MatchAnswered(visit_id(3), introduction(visit_id(3), FIRST.id), TABLE.id)
+    assert effects_of(asked, found, at(LATER + 1)) == (FindMatch(visit_id(3)),)
+
+
+def test_a_badge_that_waits_and_names_somebody_erased_is_made_anew_without_them() -> None:
+    asked = play(sigrid_here(), (JobRefused(job_id(2), Cause.PAPER_OUT), GREETED), (tap(MAEVE), at(LATER)))
+    found = MatchAnswered(visit_id(3), introduction(visit_id(3), FIRST.id), TABLE.id)
+    state, effects = step(asked, found, at(LATER + 1))
+    (job,) = ordered(effects)
+    state = play(state, (MemberLeft(SIGRID.id), at(LATER + 2)))
+    effects = effects_of(state, MemberRemoved(SIGRID.id), at(LATER + 3))
+    assert SetJob(job.id, JobState.EXPIRED, Cause.REPLACED) in effects
+    (anew,) = ordered(effects)
+    assert (anew.visit, badge_of(anew).introduction) == (visit_id(3), None)
+
+
+def test_a_follow_up_slip_that_waits_is_let_go_when_somebody_is_erased() -> None:
+    state, effects = step(both_here(), tap(MAEVE), at(LATER))
+    (job,) = ordered(effects)
+    state = play(state, (JobRefused(job.id, Cause.PAPER_OUT), at(LATER)), (MemberLeft(SIGRID.id), at(LATER)))
+    assert SetJob(job.id, JobState.EXPIRED, Cause.REPLACED) in effects_of(state, MemberRemoved(SIGRID.id), at(LATER))
+
+
+# Nobody knows whether they are still here
+
+
+def after_a_power_cut(mood: Mood = Mood.INTRODUCE) -> DoorState:
+    """Return the state after a boot without trusted time: Sigrid and Maeve, who are kept apart, may still be here."""
+    visits = tuple(replace(visit, mood=mood, talks_until_ms=None) for visit in both_here().visits.values())
+    apart = ((pair_of(SIGRID.id, MAEVE.id), Ruling.VETO),)
+    state, _ = step(DoorState(HOUSE), Started(visits, serial=9, number=2, starts=2, rulings=apart), at(100, "tuesday"))
+    assert not any(visit.confirmed for visit in state.visits.values())
+    return replace(state, spool=opened().spool)
+
+
+def test_a_veto_and_todays_mood_outlive_a_power_cut_after_which_both_tap() -> None:
+    state = play(after_a_power_cut(Mood.COFFEE), (tap(MAEVE), at(NOON, "tuesday")), (tap(SIGRID), at(NOON + 5, "tuesday")))
+    assert state.rulings == {pair_of(SIGRID.id, MAEVE.id): Ruling.VETO}
+    assert {visit.mood for visit in state.visits.values() if visit.confirmed} == {Mood.COFFEE}
+    assert len(state.visits) == 2
+
+
+@pytest.mark.parametrize(
+    "event",
+    [MoodChosen(SIGRID.id, Mood.INTRODUCE), PairRuled(SIGRID.id, MAEVE.id, Ruling.PIN), MatchSwapped(MAEVE.id)],
+)
+def test_nobody_is_asked_about_who_may_have_left(event: Event) -> None:
+    state, effects = step(after_a_power_cut(), event, at(NOON, "tuesday"))
+    assert (state.asked, [each for each in effects if isinstance(each, FindMatch | OweMatch)]) == ({}, [])
+
+
+@pytest.mark.parametrize("meanwhile", [{"confirmed": False}, {"mood": Mood.GROUP}])
+def test_an_answer_names_nobody_who_may_have_left_or_waits_for_a_group(meanwhile: dict[str, object]) -> None:
+    state = play(sigrid_here(), (tap(MAEVE), at(LATER)))
+    state = replace(state, visits={**state.visits, FIRST.id: replace(state.visits[FIRST.id], **meanwhile)})
+    found = MatchAnswered(visit_id(3), introduction(visit_id(3), FIRST.id), TABLE.id)
+    assert effects_of(state, found, at(LATER + 1)) == (FindMatch(visit_id(3)),)
 
 
 def test_a_swap_without_an_introduction_changes_nothing() -> None:
@@ -846,6 +979,46 @@ def test_a_group_of_which_one_has_left_does_not_sit_down() -> None:
     state = play(waiting_for_a_group(), (MoodChosen(MAEVE.id, Mood.COFFEE), at(NOON + 5)))
     after, effects = step(state, GroupFormed((TOGETHER,)), at(NOON + 10))
     assert (effects, after.visits) == ((), state.visits)
+
+
+def test_a_group_with_two_who_are_kept_apart_by_now_does_not_sit_down_and_others_are_asked() -> None:
+    asked = play(waiting_for_a_group(), (TimePassed(), at(NOON + 10)))
+    state = play(asked, (PairRuled(SIGRID.id, MAEVE.id, Ruling.VETO), at(NOON + 20)))
+    after, effects = step(state, GroupFormed((TOGETHER,)), at(NOON + 30))
+    assert (effects, after.visits) == ((), state.visits)
+    assert effects_of(after, TimePassed(), at(NOON + 40)) == (FormGroup(TOGETHER.visits),)
+
+
+@pytest.mark.parametrize("event", [GroupFailed(), PairRuled(SIGRID.id, MAEVE.id, None)])
+def test_a_group_is_asked_for_anew_after_a_lost_answer_and_when_the_host_changes_their_mind(event: Event) -> None:
+    kept = play(waiting_for_a_group(), (PairRuled(SIGRID.id, MAEVE.id, Ruling.VETO), at(NOON + 5)))
+    state = play(kept, (TimePassed(), at(NOON + 10)))
+    assert effects_of(state, TimePassed(), at(NOON + 20)) == ()
+    assert effects_of(play(state, (event, at(NOON + 30))), TimePassed(), at(NOON + 40)) == (FormGroup(TOGETHER.visits),)
+
+
+def test_who_sits_in_a_group_and_has_no_slip_hears_it_at_the_next_tap_once() -> None:
+    state = play(waiting_for_a_group(), (PrinterChanged(Cause.PAPER_OUT), at(NOON + 5)))
+    state = play(state, (GroupFormed((TOGETHER,)), at(NOON + 10)), (TimePassed(), at(NOON + 10 + SLIP_FRESH_MS)))
+    state = play(state, (PrinterChanged(None), at(LATER + 4_000)))
+    after, effects = step(state, tap(SIGRID), at(LATER + 5_000))
+    (answer,) = (each for each in effects if isinstance(each, Answer))
+    where = said(Signal.ALREADY_HERE, SIGRID, TABLE).words
+    seated, stay = (TEXTS.say(Language.SV, key, who="Maeve, Søren") for key in ("answer.seated", "answer.stay"))
+    assert "Maeve, Søren" in seated
+    assert (seated in answer.words, stay in answer.words, TABLE.name in answer.words, TABLE.name in where) == (True,) * 4
+    assert ordered(effects) == []
+    assert effects_of(after, tap(SIGRID), at(LATER + 10_000))[0] == CloseVisit(FIRST.id, Ending.TAPPED)
+
+
+def test_who_has_the_slip_of_their_group_in_hand_goes_by_one_tap() -> None:
+    state, effects = step(waiting_for_a_group(), GroupFormed((TOGETHER,)), at(NOON + 10))
+    job = next(job for job in ordered(effects) if job.visit == FIRST.id)
+    assert state.visits[FIRST.id].untold == 2
+    state = play(state, (JobReady(job.id), at(NOON + 20)), (JobSent(job.id, 9), at(NOON + 30)))
+    state, effects = step(state, JobPrinted(job.id), at(NOON + 40))
+    assert NoteMet(FIRST.id, state.visits[FIRST.id].met, untold=0) in effects
+    assert effects_of(state, tap(SIGRID), at(LATER + 5_000))[0] == CloseVisit(FIRST.id, Ending.TAPPED)
 
 
 # What is on
@@ -990,7 +1163,7 @@ def test_a_removed_member_is_forgotten_by_those_who_met_them_and_gets_nothing_mo
     maeve = state.visit_of(MAEVE.id)
     assert maeve is not None
     after, effects = step(state, MemberRemoved(SIGRID.id), at(LATER + 1))
-    assert effects == (NoteMet(maeve.id, ()), SetJob(job_id(5), JobState.EXPIRED, Cause.LEFT))
+    assert effects == (SetJob(job_id(5), JobState.EXPIRED, Cause.LEFT), NoteMet(maeve.id, ()))
     assert after.visits == {maeve.id: replace(maeve, met=())}
     assert MemberRemoved(SIGRID.id).fact() == {}
 
@@ -1216,7 +1389,7 @@ def test_a_match_owed_since_a_moment_ago_is_asked_for_after_a_restart() -> None:
     owing = Started(visits=(FIRST,), owed=(FIRST.id,), serial=1, number=1, starts=8)
     state, effects = step(DoorState(house=HOUSE), owing, at(NOON + 2_000))
     assert effects == (FindMatch(FIRST.id),)
-    assert state.asked == {FIRST.id: Asked(None, NOON + 2_000 + RULES.match_deadline_ms)}
+    assert state.asked == {FIRST.id: Asked(None, NOON + 2_000 + RULES.match_deadline_ms, number=1)}
 
 
 @pytest.mark.parametrize("now", [at(NOON + RULES.badge_fresh_ms), at(NOON + 1, "tuesday", clock(5, 22))])

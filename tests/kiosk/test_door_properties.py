@@ -43,6 +43,7 @@ from kiosk.events import (
     EnrolmentDropped,
     Event,
     GroupAsked,
+    GroupFailed,
     GroupFormed,
     JobBroken,
     JobJudged,
@@ -265,7 +266,7 @@ class History(RuleBasedStateMachine):
         self.book = Book()
         self.state = DoorState(house=replace(HOUSE, rules=SHORT))
         self.sent: Counter[JobId] = Counter()
-        self.questions: list[VisitId] = []
+        self.questions: list[tuple[VisitId, int]] = []
         self.storing_fails = False
         self.asked_staff_ms: list[int] = []
 
@@ -298,7 +299,7 @@ class History(RuleBasedStateMachine):
             if isinstance(effect, FindMatch):
                 assert effect.visit in after.visits, "matching is asked about somebody who is not here"
                 assert effect.visit in after.asked
-                self.questions.append(effect.visit)
+                self.questions.append((effect.visit, after.asked[effect.visit].number))
         return effects
 
     def go_on_from_the_book(self, event: Event) -> tuple[Effect, ...]:
@@ -413,6 +414,7 @@ class History(RuleBasedStateMachine):
             st.builds(PairRuled, ids, ids, st.sampled_from([None, *Ruling])),
             st.builds(MatchSwapped, ids),
             st.just(GroupAsked()),
+            st.just(GroupFailed()),
         )
     )
     def the_host_decides(self, event: Event) -> None:
@@ -435,14 +437,14 @@ class History(RuleBasedStateMachine):
         zone=st.sampled_from([None, TABLE.id, GONE]),
     )
     def matching_answers(self, back: int, fails: bool, partner: int, zone: ZoneId | None) -> None:
-        visit = self.questions[-1 - back % len(self.questions)]
+        visit, number = self.questions[-1 - back % len(self.questions)]
         if fails:
-            self.happen(MatchFailed(visit))
+            self.happen(MatchFailed(visit, number))
             return
         # Nobody is introduced to themselves: that is matching's own gate.
         others = [each for each in (*self.state.visits, VisitId("t1-x-never")) if each != visit]
         found = Introduction(visit, others[partner % len(others)], Reason(ReasonKind.OPEN), TABLE.id, 500)
-        self.happen(MatchAnswered(visit, found if partner else None, zone))
+        self.happen(MatchAnswered(visit, found if partner else None, zone, number))
 
     # The printer: due, late, doubled or made up
 
@@ -525,7 +527,7 @@ class History(RuleBasedStateMachine):
         for visit in self.state.visits.values():
             assert visit.introduced >= 0
             assert visit.approached >= 0
-            assert visit.untold <= sum(each.way is Way.SENT for each in visit.met)
+            assert visit.untold <= sum(each.way is not Way.OWN for each in visit.met)
             assert visit.member.id not in {each.member for each in visit.met}
 
     @invariant()

@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from kiosk.door import DoorState, step
 from kiosk.effects import Answer, CloseVisit, Ending, FindMatch, LightZone, NoteMet, OpenVisit, SettleMatch
+from kiosk.elsewhere import as_told, came, untold
 from kiosk.events import (
     MatchAnswered,
     MemberCheckedIn,
@@ -14,7 +15,7 @@ from kiosk.events import (
     TimePassed,
 )
 from kiosk.signals import Signal
-from kiosk.values import Member, Mood, Now, Visit, VisitId, ZoneId
+from kiosk.values import Member, Met, Mood, Now, Reason, ReasonKind, TopicId, Visit, VisitId, Way, ZoneId
 from tests.kiosk.matching.people import LIBRARY, TABLE
 from tests.kiosk.rig import (
     HOUSE,
@@ -136,13 +137,62 @@ def test_a_check_out_at_another_door_ends_the_visit_here() -> None:
     assert after.asked == {}
 
 
-def test_approaches_at_other_doors_count_here_and_never_less() -> None:
+def test_approaches_at_other_doors_count_here() -> None:
     state = play(opened(), (tap(SIGRID), at(NOON)))
     visit = state.visits[visit_id(1)]
     more = play(state, (heard(replace(visit, approached=2)), at(NOON)))
     assert more.visits[visit.id] == replace(visit, approached=2)
-    assert play(more, (heard(replace(visit, approached=1)), at(NOON))) == more
     assert more.elsewhere.visits == {}
+
+
+SENT_SOREN = came(HIS, Reason(ReasonKind.OPEN))
+SENT_MAEVE = came(HERS, Reason(ReasonKind.OPEN))
+
+
+def test_who_was_sent_by_another_door_is_told_at_the_next_tap_once() -> None:
+    state = play(knowing(HIS), (tap(SIGRID), at(NOON)))
+    visit = state.visits[visit_id(1)]
+    told = as_told(visit, 1, [SENT_SOREN], (), ())
+    state, effects = step(state, heard(told), at(NOON + 1_000))
+    assert effects == (NoteMet(visit.id, (SENT_SOREN,), 1),)
+    assert state.visits[visit.id].talks_until_ms == NOON + 1_000 + RULES.talk_ms
+    assert step(state, heard(as_told(state.visits[visit.id], 1, [SENT_SOREN], (), ())), at(NOON + 2_000)) == (state, ())
+    state, effects = step(state, tap(SIGRID), at(NOON + 60_000))
+    assert [SOREN.called in effect.words for effect in effects if isinstance(effect, Answer)] == [True]
+    again = as_told(state.visits[visit.id], 1, [SENT_SOREN], (), ())
+    assert again.untold == 0, "the other door has not heard yet that they were told"
+
+
+def test_who_was_told_at_another_door_is_not_told_again_here() -> None:
+    visit = replace(HIS, met=(SENT_MAEVE,), untold=1)
+    assert as_told(visit, 1, [SENT_MAEVE], [MAEVE.id], ()).untold == 0
+    assert untold(as_told(visit, 2, [SENT_MAEVE, SENT_SOREN], [MAEVE.id], ())) == (SENT_SOREN,)
+    assert as_told(HIS, 1, [SENT_MAEVE], [MAEVE.id], ()) == replace(HIS, approached=1, met=(SENT_MAEVE,))
+
+
+def test_what_the_service_does_not_know_yet_is_not_taken_back() -> None:
+    visit = replace(HIS, approached=1, met=(SENT_MAEVE,), untold=1)
+    assert as_told(visit, 0, [], (), None) == visit
+    assert as_told(visit, 0, [], (), [MAEVE.id]) == replace(visit, approached=0)
+    assert as_told(visit, 0, [], (), ()) == HIS
+
+
+def test_who_was_sent_and_taken_back_is_in_no_conversation() -> None:
+    state = play(opened(), (tap(SIGRID), at(NOON)))
+    visit = state.visits[visit_id(1)]
+    state = play(state, (heard(as_told(visit, 1, [SENT_SOREN], (), ())), at(NOON)))
+    state, effects = step(state, heard(as_told(state.visits[visit.id], 0, [], (), ())), at(NOON + 1_000))
+    assert effects == (NoteMet(visit.id, (), 0),)
+    assert state.visits[visit.id] == visit
+
+
+def test_a_name_and_a_need_are_said_with_consent_only() -> None:
+    shy = replace(SOREN, consents=replace(SOREN.consents, name=False, need=False))
+    both = Reason(ReasonKind.BOTH, ask=TopicId("webdev"), give=TopicId("sales"))
+    assert came(replace(HIS, member=shy), both) == Met(SOREN.id, HIS.number, "", (TopicId("sales"),), Way.SENT)
+    open_book = replace(SOREN, consents=replace(SOREN.consents, name=True, need=True))
+    met = came(replace(HIS, member=open_book), both)
+    assert (met.name, met.topics) == (SOREN.called, ("sales", "webdev"))
 
 
 def test_visits_elsewhere_end_with_the_day_and_with_the_longest_stay() -> None:

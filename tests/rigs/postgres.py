@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -53,9 +54,19 @@ class Postgres:
         """Start the server and wait until it answers."""
         options = f"-k {self._folder} -p {PORT} -c listen_addresses= -c max_connections=100 -c shared_buffers=64MB"
         log = self._folder / "log"
-        self._run(
-            "pg_ctl", "start", "--pgdata", self._data, "--wait", f"--timeout={START_S}", "--log", log, "--options", options
-        )
+        until = time.monotonic() + START_S
+        while True:
+            try:
+                self._run(
+                    *("pg_ctl", "start", "--pgdata", self._data, "--wait", f"--timeout={START_S}", "--log", log),
+                    *("--options", options),
+                )
+            except AssertionError:
+                # Until the system let go of the killed ones and of their shared memory, the server refuses to start.
+                if time.monotonic() > until:
+                    raise
+            else:
+                return
 
     def pids(self) -> list[int]:
         """Return the ids of the server and its processes, the server's first."""

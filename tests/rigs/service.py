@@ -35,20 +35,23 @@ class RunningService:
     """Some processes of the service, each at an address of its own in `urls`; started by `start`, gone at the end.
 
     Without a PostgreSQL they share a SQLite file in `folder`. With `tls`, `authority` is the file that a client trusts.
+    Each has `workers` processes of its own at its address.
     """
 
-    def __init__(self, folder: Path, postgres: Postgres | None = None, *, processes: int = 1, tls: bool = False) -> None:
+    def __init__(
+        self, folder: Path, postgres: Postgres | None = None, *, processes: int = 1, tls: bool = False, workers: int = 1
+    ) -> None:
         self.folder = folder
         self.database = f"sqlite:///{folder}/matching.sqlite" if postgres is None else postgres.url()
         self._processes: list[subprocess.Popen[bytes] | None] = [None] * processes
         self._ports = [_free_port() for _ in range(processes)]
         self.urls = [f"{'https' if tls else 'http'}://127.0.0.1:{port}" for port in self._ports]
         self.authority: Path | None = None
-        self._tls: list[str] = []
+        self._options: list[str] = [f"--processes={workers}"]
         if tls:
             self.authority = certificates.make_authority(folder / "tls", CHAIN)
             certificate, key = certificates.make_service_certificate(folder / "tls", ["127.0.0.1", "localhost"])
-            self._tls = [f"--tls-certificate={certificate}", f"--tls-key={key}", f"--client-ca={self.authority}"]
+            self._options += [f"--tls-certificate={certificate}", f"--tls-key={key}", f"--client-ca={self.authority}"]
         migrate = Database(self.database if postgres is None else postgres.url(OWNER))
         asyncio.run(_closing(migrate, lambda each: each.migrate("" if postgres is None else ROLE)))
 
@@ -60,7 +63,7 @@ class RunningService:
             command = [*FIKATAP, "matching", "serve", f"--listen=127.0.0.1:{self._ports[number]}"]
             with log:
                 self._processes[number] = subprocess.Popen(
-                    [*command, *self._tls], env=os.environ | {DATABASE: self.database}, stdout=log, stderr=log
+                    [*command, *self._options], env=os.environ | {DATABASE: self.database}, stdout=log, stderr=log
                 )
         for number in numbers:
             self._wait(number)

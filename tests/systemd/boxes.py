@@ -340,7 +340,7 @@ class Box:
     def by_itself(self) -> Iterator[None]:
         """Let what is started meanwhile go before all that runs beside the box, where that may be.
 
-        A machine has its processors to itself.
+        A machine has its processors to itself; what else runs here is no fault of the terminal.
         """
         subprocess.run(["chrt", "--rr", "--pid", "1", str(self.leader)], capture_output=True)
         try:

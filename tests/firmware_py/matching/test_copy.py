@@ -4,16 +4,21 @@ import tracemalloc
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
-from drivers.matching.wire import RosterCard, RosterEntry, RosterPage
+from drivers.matching.wire import Presence, RosterCard, RosterEntry, RosterPage, VisitClosed
 from firmware_py.ledger import DAY_MS, Ledger
 from firmware_py.matching.copy import ALONE_MS, SLICE, RosterCopy
-from firmware_py.matching.journal import MOST, Outbox
-from kiosk.values import CardId, Language, Member, MemberId
+from firmware_py.matching.journal import BATCH, MOST, Outbox, presence
+from kiosk.effects import Ending
+from kiosk.values import CardId, Language, Member, MemberId, Visit, VisitId
 from tests.firmware_py.ledgers import at
 
 KEY = "k1"
+_encode = msgspec.json.Encoder().encode
+ODD_IDS = ("", "x" * 201, "m\n1", "m\x7f")
 
 
 @pytest.fixture
@@ -123,6 +128,9 @@ def test_what_is_no_member_is_left_out_and_the_others_come_in(ledger: Ledger, co
         entry(3, 1, name="x" * 1_000),
         entry(4, 1, name=""),
         entry(5, 1, met=range(10_000)),
+        *(RosterEntry(id=odd, version=1, member=Member(odd, "Odd", Language.EN)) for odd in map(MemberId, ODD_IDS)),
+        replace(entry(7, 1), blocked=(MemberId("m\0"),)),
+        replace(entry(8, 1), cards=(RosterCard(CardId(""), KEY),)),
     )
     take(copy, 0, RosterPage(version=1, entries=(*odd, entry(6, 1)), whole=True))
     assert ids(ledger) == [who(6)]
@@ -166,6 +174,35 @@ def test_a_large_roster_takes_no_more_memory_than_a_page(ledger: Ledger, copy: R
         tracemalloc.stop()
     assert ledger.counts()["members"] == 20_000
     assert peak < 4_000_000
+
+
+def test_what_could_not_be_read_at_the_service_is_forgotten_and_all_else_is_sent(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = Outbox(ledger)
+    bad = ["{", '{"type": "no.such"}', "", _encode(VisitClosed(visit=VisitId("x" * 201), why=Ending.TAPPED)).decode()]
+    with ledger.transaction() as connection:
+        for number in range(1, BATCH * 2):
+            connection.execute(
+                "INSERT INTO outbox (number, source, seq, what) VALUES (?, 't', 0, ?)", (number, bad[number % 4])
+            )
+    assert outbox.next() is None
+    assert outbox.is_empty()
+    assert "report 1 to the service can't be sent" in caplog.text
+    outbox.add(VisitClosed(visit=VisitId("t-1"), why=Ending.TAPPED))
+    with ledger.transaction() as connection:
+        connection.execute("INSERT INTO outbox (number, source, seq, what) VALUES (?, 't', 0, '{}')", (MOST,))
+    upload = outbox.next()
+    assert upload is not None
+    assert [fact.what for fact in upload.facts] == [VisitClosed(visit=VisitId("t-1"), why=Ending.TAPPED)]
+    outbox.delivered(upload.upto)
+    assert outbox.is_empty()
+
+
+def test_a_visit_is_told_so_that_it_can_be_read_whatever_was_taken_back() -> None:
+    visit = Visit(VisitId("t-1"), 1, Member(who(1), "Person", Language.EN), at(0), approached=-1, introduced=-2)
+    told = presence(visit, "t", at(0))
+    assert msgspec.json.decode(_encode(told), type=Presence) == told
 
 
 def test_the_outbox_forgets_the_oldest_when_it_holds_too_much(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from drivers.errors import DeviceLost, DeviceMissing
 from firmware_py.ledger import Ledger, LedgerReader
 from firmware_py.matching.embedded import EmbeddedMatching, GroupQuestion, MatchingServant, Question
 from firmware_py.vocabulary import load_vocabulary
-from kiosk.events import GroupFormed, MatchAnswered, MatchFailed
+from kiosk.events import GroupFailed, GroupFormed, MatchAnswered, MatchFailed
 from kiosk.matching import Gate
 from kiosk.values import Colour, Mood, Now, Ruling, Symbol, Visit, VisitId, Zone, ZoneId, pair_of
 from tests.firmware_py.terminal.harness import person
@@ -83,7 +83,7 @@ def test_who_waits_for_a_group_sits_down_but_not_with_whom_they_are_kept_from(tm
     assert [sorted(each.visits) for each in formed.gatherings] == [["t1-1", "t1-2", "t1-3"]]
     ledger.block(pair_of(person(3).id, person(1).id))
     assert device.gather(waiting) == GroupFormed()
-    assert list(MatchingServant().lost(waiting, None)) == []
+    assert list(MatchingServant().lost(waiting, None)) == [GroupFailed()]
     device.close()
     ledger.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -12,16 +12,30 @@ from msgspec.structs import replace
 
 from drivers.errors import DeviceRefused
 from drivers.matching.fake import Propose
-from drivers.matching.wire import CardBound, MatchSettled, Presence, Proposal, VisitClosed, VisitOpened, ZonesSet
+from drivers.matching.wire import (
+    CardBound,
+    GroupSettled,
+    MatchSettled,
+    MatchUndone,
+    PairBlocked,
+    Presence,
+    Proposal,
+    VisitClosed,
+    VisitOpened,
+    ZonesSet,
+)
+from firmware_py.clock import Clock
+from firmware_py.ledger import Ledger
 from firmware_py.matching.calls import ASK, JOURNAL, LANES, NEWS
 from firmware_py.office import CommandError
 from firmware_py.terminal.supervise import Health
-from kiosk.effects import Answer, Ending, FindMatch, SettleMatch
+from kiosk.effects import Answer, Ending, FindMatch, SettleGroup, SettleMatch
 from kiosk.events import MatchAnswered, MatchFailed
 from kiosk.jobs import JobState
 from kiosk.signals import Signal
-from kiosk.values import Introduction, MemberId, Reason, ReasonKind, TopicId, VisitId, ZoneId
+from kiosk.values import Introduction, MemberId, Now, Reason, ReasonKind, TopicId, VisitId, WallTime, ZoneId
 from tests.firmware_py.matching.doors import Cafe, Gate, SharedDoor, first_other, proposal, settled
+from tests.firmware_py.terminal import harness
 from tests.firmware_py.terminal.harness import PATIENCE_S, person
 
 LONG_MS = 60_000
@@ -130,7 +144,10 @@ def test_the_light_never_waits_for_the_service_and_the_engine_answers_when_that_
     front.tap(4)  # while its lane hangs, nobody waits for it
     front.until_answered(Signal.NOT_YET, 2)
     gate.open()
-    cafe.hand.until(lambda hand: len(hand.asked) >= 2)
+    shared = front.terminal._shared
+    assert shared is not None
+    front.until(lambda _: ASK not in shared._under_way)  # it has been heard, late
+    assert front.error is None
     assert len(front.seen.of(MatchAnswered)) == 3
 
 
@@ -163,6 +180,12 @@ def test_a_refusal_is_told_to_staff_once_and_settled_when_it_is_over(cafe: Cafe,
     assert isinstance(front.watched(NEWS).error, DeviceRefused)
     cafe.hand.well()
     front.until(lambda door: door.call("notices.list") == [])
+
+
+def apart_at(door: SharedDoor, number: int) -> tuple[set[MemberId], set[MemberId]]:
+    """Return whom a member has met, and whom they are never to meet, as the door has it."""
+    with closing(door.terminal._ledger.reader()) as ledger:
+        return set(ledger.met(person(number).id)), set(ledger.blocked(person(number).id))
 
 
 def stranger(asked: Presence) -> Presence:
@@ -366,6 +389,189 @@ def test_whom_the_host_decided_about_is_matched_here(cafe: Cafe, doors: tuple[Sh
     front.tap(2)
     front.until_answered(Signal.NOT_YET, 2)
     assert [presence.member for presence in cafe.hand.asked] == ["p1"]
+
+
+def test_who_came_in_by_another_door_hears_at_their_next_tap_who_was_sent_to_them_once(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
+) -> None:
+    front, back = doors
+    front.call("visits.checkin", member="p1")
+    back.until(lambda door: door.state.partners())
+    back.call("visits.checkin", member="p2")
+    front.until(lambda door: (visit := door.visit(1)) is not None and visit.untold == 1)
+    visit = front.visit(1)
+    assert visit is not None
+    assert visit.talks_until_ms is not None
+    front.tap(1)
+    (told,) = front.until_answered(Signal.ALREADY_HERE)
+    assert person(2).first_name in told.words
+    cafe.hand.until(lambda hand: [each.told for each in hand.here_sent(visit.id)] == [True])
+    back.until(lambda door: (known := door.state.elsewhere.visit_of(person(1).id)) is not None and known.untold == 0)
+    back.tap(1)
+    (told,) = back.until_answered(Signal.ALREADY_HERE)
+    assert person(2).first_name not in told.words
+
+
+def test_who_hears_of_it_at_the_other_door_is_not_told_again_at_their_own(doors: tuple[SharedDoor, SharedDoor]) -> None:
+    front, back = doors
+    front.call("visits.checkin", member="p1")
+    back.until(lambda door: door.state.partners())
+    back.call("visits.checkin", member="p2")
+    back.until(lambda door: settled(door, 2))
+    back.tap(1)
+    (told,) = back.until_answered(Signal.ALREADY_HERE)
+    assert person(2).first_name in told.words
+    front.until(lambda door: (visit := door.visit(1)) is not None and visit.met and visit.untold == 0)
+    front.tap(1)
+    (told,) = front.until_answered(Signal.ALREADY_HERE)
+    assert person(2).first_name not in told.words
+
+
+def test_a_swap_counts_for_nobody_at_any_door(cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]) -> None:
+    front, back = doors
+    front.call("visits.checkin", member="p1")
+    back.until(lambda door: door.state.partners())
+    back.call("visits.checkin", member="p2")
+    front.until(lambda door: (visit := door.visit(1)) is not None and visit.untold == 1)
+    back.call("match.swap", member="p2")
+    front.until(lambda door: (visit := door.visit(1)) is not None and visit.untold == 0)
+    assert (visit := front.visit(1)) is not None
+    assert (visit.approached, visit.met, visit.talks_until_ms) == (0, (), None)
+    back.until(lambda door: door.outbox() == [])
+    assert {each.member: (each.approached, each.introduced) for each in cafe.hand.here.values()} == {"p1": (0, 0), "p2": (0, 0)}
+    (undone,) = [fact.what for fact in cafe.hand.facts if isinstance(fact.what, MatchUndone)]
+    assert (undone.member, undone.partner) == ("p2", "p1")
+
+
+def test_a_group_has_met_at_every_door(cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]) -> None:
+    front, back = doors
+    for number in (1, 2, 3):
+        front.call("visits.checkin", member=f"p{number}")
+        front.call("visits.mood", member=f"p{number}", mood="group")
+    front.seen.until(SettleGroup)
+    cafe.hand.until(lambda hand: any(isinstance(fact.what, GroupSettled) for fact in hand.facts))
+    back.touch("01020304")  # nobody's card: the roster is asked for anew
+    back.until(lambda door: apart_at(door, 1)[0] == {person(2).id, person(3).id})
+    front.until(lambda door: door.outbox() == [])
+    introduced = {each.member: each.introduced for each in cafe.hand.here.values()}
+    assert introduced == {visit.member.id: visit.introduced for visit in front.state.visits.values()}
+
+
+def test_a_block_made_at_one_door_keeps_two_apart_at_the_other_and_is_taken_back_there(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
+) -> None:
+    front, back = doors
+    front.call("members.block", one="p1", other="p2")
+    cafe.hand.until(lambda hand: any(isinstance(fact.what, PairBlocked) for fact in hand.facts))
+    back.touch("01020304")
+    back.until(lambda door: apart_at(door, 1)[1] == {person(2).id})
+    back.call("visits.checkin", member="p1")
+    cafe.hand.propose = first_other
+    back.call("visits.checkin", member="p2")
+    back.until(lambda door: settled(door, 2))
+    assert (told := settled(back, 2)) is not None
+    assert told.partner is None, "not even when the service proposes it"
+    back.call("members.unblock", one="p1", other="p2")
+    cafe.hand.until(lambda hand: sum(isinstance(fact.what, PairBlocked) for fact in hand.facts) == 2)
+    front.touch("01020304")
+    front.until(lambda door: apart_at(door, 1)[1] == set())
+
+
+def test_blocks_from_before_a_cafe_had_a_service_are_told_and_kept(cafe: Cafe) -> None:
+    folder = cafe.folder / "front"
+    folder.mkdir()
+    ledger = Ledger.open(folder / "ledger.db", "front")
+    ledger.put_members([person(1), person(2)])
+    ledger.block((person(1).id, person(2).id))
+    ledger.close()
+    with cafe.door("front") as front, ExitStack() as stack:
+        stack.callback(cafe.hand.gone)
+        front.until_known(1, 60)
+        cafe.hand.until(lambda hand: any(isinstance(fact.what, PairBlocked) for fact in hand.facts))
+        assert apart_at(front, 1)[1] == {person(2).id}
+
+
+def test_who_leaves_and_comes_in_by_the_other_door_is_not_introduced_to_the_same_person_though_nobody_reaches_the_service(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
+) -> None:
+    front, back = doors
+    back.call("visits.checkin", member="p1")
+    front.until(lambda door: door.state.partners())
+    front.call("visits.checkin", member="p2")
+    back.until(lambda door: (visit := door.visit(1)) is not None and visit.approached == 1)
+    front.call("visits.leave", member="p2")
+    back.until(lambda door: door.state.elsewhere.visits == {})
+    cafe.hand.gone()
+    for door in doors:
+        door.until_health(NEWS, Health.DOWN)
+    back.call("visits.mood", member="p1", mood="introduce")  # they talk to nobody any more
+    back.call("visits.checkin", member="p2")
+    back.until(lambda door: settled(door, 2))
+    assert (told := settled(back, 2)) is not None
+    assert told.partner is None
+    back.call("visits.checkin", member="p4")
+    back.until(lambda door: settled(door, 4))
+    assert (told := settled(back, 4)) is not None
+    assert told.partner == "p1"
+
+
+def test_cards_that_another_key_made_are_told_to_staff_once(cafe: Cafe) -> None:
+    with cafe.door("front", double_tap_s=0.001) as front, ExitStack() as stack:
+        stack.callback(cafe.hand.gone)
+        front.until_known(1, 60)
+        assert front.call("notices.list") == []
+        for number in (70, 71):
+            cafe.hand.admit(person(number), key="another", cards={person(number).id: cafe.card(number)})
+            front.touch("01020304")
+            front.until(lambda door: door.holds(number))  # noqa: B023 - waited for within the round
+        assert [each["notice"] for each in front.call("notices.list")].count("foreign_cards") == 1
+        front.tap(70)
+        front.until_answered(Signal.UNKNOWN_CARD, 3)
+
+
+class OtherClock(Clock):
+    """A clock that is so many milliseconds wrong."""
+
+    wrong_ms = 0
+
+    def now(self) -> Now:
+        """Return this moment, wrongly."""
+        now = super().now()
+        if now.wall is None:
+            return now
+        minutes = now.wall.local_day * 1440 + now.wall.local_minute + self.wrong_ms // 60_000
+        return replace(now, wall=WallTime(now.wall.utc_ms + self.wrong_ms, *divmod(minutes, 1440)))
+
+
+@pytest.mark.parametrize("wrong_ms", [-3_600_000, 3_600_000, None], ids=["an hour late", "an hour early", "not trusted"])
+def test_a_clock_that_is_wrong_or_not_trusted_loses_nothing_and_the_order_is_right(
+    cafe: Cafe, wrong_ms: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        front = stack.enter_context(cafe.door("front", double_tap_s=0.001))
+        monkeypatch.setattr(harness, "Clock", type("Wrong", (OtherClock,), {"wrong_ms": wrong_ms or 0}))
+        back = stack.enter_context(cafe.door("back", double_tap_s=0.001, trust=wrong_ms is not None))
+        stack.callback(cafe.hand.gone)
+        for door in (front, back):
+            door.until_known(1, 60)
+        back.call("visits.checkin", member="p1")
+        front.until(lambda door: door.state.partners())
+        front.call("visits.checkin", member="p2")
+        front.until(lambda door: settled(door, 2))
+        told = settled(front, 2)
+        assert told is not None
+        assert told.partner == "p1"
+        back.call("visits.leave", member="p1")
+        front.call("visits.checkin", member="p3")
+        front.until(lambda door: door.state.elsewhere.visits == {})
+        back.until(lambda door: {visit.member.id for visit in door.state.elsewhere.visits.values()} == {"p2", "p3"})
+        front.call("status")
+        assert {each.member for each in cafe.hand.here.values()} == {"p2", "p3"}
+        for source in {fact.source for fact in cafe.hand.facts}:
+            order = [fact.seq for fact in cafe.hand.facts if fact.source == source]
+            assert order == sorted(order)
+        opened = [fact for fact in cafe.hand.facts if isinstance(fact.what, VisitOpened) and fact.source.startswith("back")]
+        assert [fact.time_ms is None for fact in opened] == [wrong_ms is None]
 
 
 def test_without_a_service_there_is_nothing_of_it(tmp_path: Path) -> None:

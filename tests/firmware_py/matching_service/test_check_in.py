@@ -13,6 +13,7 @@ from sqlalchemy import select
 from drivers.matching import wire
 from firmware_py.matching_service.database import Database
 from firmware_py.matching_service.tables import venue
+from kiosk.matching.score import STANDARD
 from kiosk.values import Mood
 from tests.firmware_py.matching_service.house import ALMA, BO, CAJSA, ZONES, Door, House, migrated, play, somebody
 from tests.rigs.postgres import Postgres
@@ -139,6 +140,7 @@ def test_when_the_answer_is_late_the_terminal_decides_and_nothing_is_kept(url: s
         assert (await door.here()).open == ()
         again = await door.ask(presence)
         while again.status_code == 409:  # what was given up has not ended yet
+            await asyncio.sleep(0)
             again = await door.ask(presence)
         assert again.status_code == 200
 
@@ -289,6 +291,6 @@ def test_nobody_is_approached_more_often_than_allowed_while_nothing_is_settled(u
         await house.members(*people)
         await asyncio.gather(*(door.check_in(each) for each in people))
         here = {each.member: each for each in (await door.here()).open}
-        assert here[ALMA.id].approached == 3
+        assert 1 <= here[ALMA.id].approached <= STANDARD.approaches < len(people)
 
     play(url, story)

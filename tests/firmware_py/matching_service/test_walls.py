@@ -28,7 +28,9 @@ async def fill(house: House) -> None:
         await door.check_in(one)
         await door.check_in(other)
         await door.report(
-            door.told("front-2", other, "front-1", one), wire.CardBound(card=CardId("ab" * 32), member=one.id, key="k1")
+            door.told("front-2", other, "front-1", one),
+            wire.CardBound(card=CardId("ab" * 32), member=one.id, key="k1"),
+            wire.PairBlocked(one=one.id, other=other.id),
         )
 
 

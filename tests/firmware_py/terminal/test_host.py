@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from firmware_py.office import CommandError
+from firmware_py.terminal.loop import PRINTER
 from kiosk.effects import FormGroup, SettleGroup, SettleMatch
-from kiosk.events import ScheduleRead
+from kiosk.events import CommitFailed, GroupFormed, JobReady, MemberChanged, ScheduleRead
+from kiosk.jobs import JobState
 from kiosk.signals import Signal
-from kiosk.values import Mood, Ruling, pair_of
+from kiosk.values import MemberId, Mood, Ruling, pair_of
 from tests.firmware_py.terminal.harness import Door, person
 
 
@@ -70,6 +74,86 @@ def test_who_is_kept_apart_is_not_introduced(tmp_path: Path) -> None:
         assert door.answers()[-1] is Signal.NOT_YET
         with pytest.raises(CommandError, match="there is no member 'p99'"):
             door.call("members.block", one="p1", other="p99")
+
+
+@pytest.mark.parametrize("command", ["match.pin", "match.veto"])
+def test_a_typo_in_a_member_s_id_is_told_and_nothing_else_happens(tmp_path: Path, command: str) -> None:
+    with Door(tmp_path) as door:
+        come(door, 1)
+        with pytest.raises(CommandError, match="there is no member 'p9999'"):
+            door.call(command, one="p1", other="p9999")
+        assert door.state.rulings == {}
+
+
+def test_what_the_ledger_does_not_take_from_staff_shuts_no_door(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        come(door, 1)
+        door.terminal._host._member = {
+            MemberId("p1"): person(1),
+            MemberId("p9999"): person(2),
+        }.get  # whom the ledger does not have
+        with pytest.raises(CommandError, match="does not take this"):
+            door.call("match.veto", one="p1", other="p9999")
+        come(door, 2)
+        assert door.seen.of(CommitFailed) == []
+
+
+def test_a_profile_that_is_imported_counts_at_once_for_who_is_here(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        come(door, 1)
+        shy = replace(person(1), consents=replace(person(1).consents, introductions=False))
+        door.call("members.put", members=[to_builtins(shy)])
+        visit = door.visit(1)
+        assert visit is not None
+        assert not visit.member.consents.introductions
+        come(door, 2)
+        assert door.answers()[-1] is Signal.NOT_YET
+        assert len(door.seen.of(MemberChanged)) == 1
+
+
+def test_a_group_is_asked_for_again_when_two_are_not_kept_apart_any_more(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        door.call("members.block", one="p1", other="p3")
+        come(door, 1, 3, 5)
+        for number in (1, 3, 5):
+            door.call("visits.mood", member=f"p{number}", mood="group")
+        door.seen.until(GroupFormed)
+        assert door.seen.of(SettleGroup) == []
+        door.call("members.unblock", one="p1", other="p3")
+        door.seen.until(SettleGroup)
+
+
+def test_a_lost_badge_is_not_printed_anew_when_a_later_one_was(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        come(door, 1, 3)
+        door.until_jobs(JobState.CONFIRMED, 2)
+        door.servant(PRINTER)._printed_timeout_s = 0.1
+        door.seen.on = lambda what: door.printer.mute() if isinstance(what, JobReady) else None
+        come(door, 2)
+        lost = door.until_jobs(JobState.UNKNOWN)[0].job
+        door.call("match.swap", member="p2")
+        door.seen.until(SettleMatch, count=4)
+        before = len(door.queued())
+        door.call("jobs.judge", job=lost, printed=False)
+        assert len(door.queued()) == before
+
+
+def test_a_calendar_that_hangs_does_not_restart_the_door(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        assert not door.terminal._may_restart("schedule")
+        assert door.terminal._may_restart("printer")
+
+
+def test_the_host_hears_that_nobody_knows_whether_somebody_is_still_here(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        come(door, 1)
+        visit = door.visit(1)
+        assert visit is not None
+        door.terminal.state = replace(door.state, visits={visit.id: replace(visit, confirmed=False)})
+        with pytest.raises(CommandError, match="nobody knows whether p1 is still here"):
+            door.call("visits.mood", member="p1", mood="introduce")
+        with pytest.raises(CommandError, match="neither p1 nor p2 is checked in"):
+            door.call("match.pin", one="p1", other="p2")
 
 
 def test_a_mood_survives_a_restart_and_asking_for_an_introduction_asks_anew(tmp_path: Path) -> None:

@@ -15,8 +15,11 @@ import pytest
 
 from drivers.ports import Kind, PresentedCard
 from firmware_py.demo import card_of
+from firmware_py.matching.calls import LANES
+from firmware_py.terminal.loop import LIGHTS, MATCHING, PRINTER, SCHEDULE, SOUNDER
 from firmware_py.terminal.notify import Notifier
 from firmware_py.terminal.staff_log import SENTENCES, StaffFormatter, tell_crash
+from firmware_py.terminal.status import SECOND
 from firmware_py.texts import load_texts
 from kiosk.jobs import JobState
 from kiosk.signals import Signal
@@ -80,7 +83,24 @@ def test_a_lost_reader_is_told_in_swedish_with_what_to_do() -> None:
     assert format_line(Language.DA, "ready: %d here", 1) == "Døren er åben; 1 gæst er her."
 
 
-@pytest.mark.parametrize("device", ["reader door", "printer", "lights", "sounder", "matching", "second"])
+EVERY_LANE = ("reader door", PRINTER, LIGHTS, SOUNDER, MATCHING, SCHEDULE, SECOND, *LANES)
+
+
+def test_every_lane_that_can_be_is_among_those_that_have_a_name(tmp_path: Path) -> None:
+    calendar, second = tmp_path / "calendar.ics", tmp_path / "second"
+    second.mkdir()
+    door = Door(
+        tmp_path,
+        record=f'second = "{second}"\n[schedule]\nfile = "{calendar}"',
+        service='driver = "http"\nurl = "http://127.0.0.1:9"\nvenue = "v1"',
+    )
+    with door:
+        assert {name.partition(" ")[0] for name in door.terminal._supervisor.watched} == {
+            name.partition(" ")[0] for name in EVERY_LANE
+        }
+
+
+@pytest.mark.parametrize("device", EVERY_LANE)
 @pytest.mark.parametrize("language", Language)
 def test_every_device_has_a_name_and_a_remedy(language: Language, device: str) -> None:
     said = format_line(language, "%s is gone: %s", device, "why")

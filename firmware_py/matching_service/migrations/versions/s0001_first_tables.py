@@ -108,12 +108,13 @@ def upgrade() -> None:
         sa.Column("partner", sa.String(), primary_key=True),
         sa.Column("member", sa.String(), nullable=False),
         sa.Column("partner_member", sa.String()),
-        sa.Column("introduction", sa.LargeBinary(), nullable=False),
+        sa.Column("introduction", sa.LargeBinary()),
         sa.Column("until_ms", sa.BigInteger()),
+        sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("counts", sa.Boolean(), nullable=False, server_default=sa.true()),
         sa.Column("told", sa.Boolean(), nullable=False, server_default=sa.false()),
     )
-    op.create_index("match_partner", "match", ["venue", "partner"])
+    op.create_index("match_version", "match", ["venue", "version"])
     op.create_table(
         "token",
         sa.Column("hash", sa.LargeBinary(), primary_key=True),
