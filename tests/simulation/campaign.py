@@ -591,7 +591,11 @@ class Schedule:
         for page in world.printer.pages:
             if " badge " in page.text and page.text.split()[0] not in stored | self._forgiven:
                 world.wrong(f"{page.text} was printed and is in no ledger")
-        for job, state, cause in run("SELECT id, state, cause FROM jobs").fetchall():
+        rows = run("SELECT id, state, cause, visit FROM jobs").fetchall()
+        newest: dict[str, int] = {}
+        for job, _, _, visit in rows:
+            newest[visit] = max(newest.get(visit, 0), _serial(job))
+        for job, state, cause, visit in rows:
             self.counts[f"jobs {state}"] += 1
             if state in ("queued", "sending", "sent"):
                 world.wrong(f"job {job} is still {state}")
@@ -602,11 +606,17 @@ class Schedule:
             if (
                 state in ("failed", "unknown", "expired")
                 and cause not in ("left", "cannot_tell")
+                # Another badge came in its place: that is what its visitor gets, and nobody has to do anything.
+                and not (cause == "replaced" and newest[visit] > _serial(job))
                 and job not in told | world.slips
             ):
                 world.wrong(f"job {job} is {state} and nobody was told")
             if whole[job] > 1:
                 world.wrong(f"job {job} was printed {whole[job]} times")
+
+
+def _serial(job: str) -> int:
+    return int(job.rpartition("-")[2])
 
 
 def _chosen(make: Any) -> Chosen:

@@ -200,6 +200,7 @@ def test_a_morning_with_every_trouble_leaves_nobodys_data_in_the_journal(tmp_pat
             door.until_jobs(JobState.CONFIRMED, 3)
             door.touch("04aabbccddeeff")  # nobody's
             door.until_answered(Signal.UNKNOWN_CARD)
+            door.until_jobs(JobState.CONFIRMED, 4)
             door.reader.tap(PresentedCard(uid=bytes.fromhex("08123456"), kind=Kind.PHONE))
             door.printer.paper_out()
             door.tap(4)
@@ -207,6 +208,7 @@ def test_a_morning_with_every_trouble_leaves_nobodys_data_in_the_journal(tmp_pat
             door.tap(5)
             door.until_answered(Signal.BLOCKED_CARD)
             door.printer.paper_in()
+            door.until_jobs(JobState.CONFIRMED, 5)
             door.printer.unplug()
             door.reader.unplug()
             door.lights.unplug()
@@ -214,7 +216,6 @@ def test_a_morning_with_every_trouble_leaves_nobodys_data_in_the_journal(tmp_pat
             door.call("members.remove", member=people[0].id)
             door.reader.plug()
             door.printer.plug()
-            door.until_jobs(JobState.CONFIRMED, 5)
             door.tap(6)
             door.call("visits.leave", member=people[1].id)
         again = Door(tmp_path, people=0, notifier=told)
