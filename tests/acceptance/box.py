@@ -253,7 +253,8 @@ sigrid,Sigrid,sv,sv;en,2431,D,teaching,digmark,yes,yes,yes,yes
 
 
 def many_members(count: int) -> str:
-    """Return a members file of so many obviously made-up people who want introductions."""
+    """Return a members file of so many obviously made-up people who want introductions: each offers what the next one seeks."""
     head = "id,first_name,language,occupation,industry,seeks,offers,consent_introductions,consent_name\n"
     names = ("Anna", "Bo", "Cilla", "Dag", "Eva", "Finn", "Greta", "Hans", "Ida", "Jon", "Karin", "Lars")
-    return head + "".join(f"p{number},{names[number]},sv,2431,D,teaching,digmark,yes,yes\n" for number in range(count))
+    topics = ("teaching,digmark", "digmark,teaching")
+    return head + "".join(f"p{number},{names[number]},sv,2431,D,{topics[number % 2]},yes,yes\n" for number in range(count))

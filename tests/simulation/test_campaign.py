@@ -1,4 +1,4 @@
-"""Ten thousand mornings with accidents, none of which may break a promise; and planted bugs, each of which must be caught.
+"""Six thousand mornings with accidents, none of which may break a promise; and planted bugs, each of which must be caught.
 
 `python -m tests.simulation FIRST COUNT` plays others, and so does `make soak`.
 """
@@ -21,7 +21,7 @@ import pytest
 from tests.simulation.campaign import play
 
 ROOT = Path(__file__).parents[2]
-SCHEDULES, SLICES, A_SHARE = 10_000, 10, 50
+SCHEDULES, SLICES, A_SHARE = 6_000, 6, 50
 A_SLICE = SCHEDULES // SLICES
 WITH_SECOND = SCHEDULES // 6
 """In so many there is a second medium, at least."""
