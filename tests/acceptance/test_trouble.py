@@ -231,7 +231,8 @@ def test_paper_that_runs_out_in_the_middle_of_a_badge_brings_one_whole_copy_and_
         assert [notice["notice"] for notice in box.call("notices.list")].count("badge_failed") == 1
 
 
-@pytest.mark.parametrize("rig", [NetworkPrinter, SerialPrinter])
+# On a serial line, as a network printer may have confirmed the first badge before it is muted.
+@pytest.mark.parametrize("rig", [SerialPrinter])
 def test_a_printer_that_falls_silent_has_printed_nothing_that_anybody_may_believe(
     tmp_path: Path, reader: PrivatePcscd, pins: PinBoard, rig: Callable[[], NetworkPrinter | SerialPrinter]
 ) -> None:
