@@ -128,7 +128,7 @@ def _look_at(image: Path, digests: list[str], acknowledged: int) -> str:
 def _mounted(image: Path) -> Iterator[Path]:
     root = image.with_name(f"{image.name}.root")
     root.mkdir(exist_ok=True)
-    command = ["mount", "-t", "ext4", "-o", "loop,noatime", image, root]
+    command = ["mount", "-t", "ext4", "-o", "loop,noatime", str(image), str(root)]
     # Two at once may be given the same loop device; what is really corrupt is so at every try.
     if not any(subprocess.run(command, check=False).returncode == 0 for _ in range(3)):
         subprocess.run(command, check=True)
