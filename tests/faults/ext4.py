@@ -24,27 +24,32 @@ from tests.rigs.card import Card
 from tests.rigs.namespace import ROOT, run_as_root
 
 MODULE = "tests.faults.ext4"
+BLOCK = 4096
+"""Bytes, as on a memory card."""
 SIZE = 12 << 20
-"""Bytes; the smallest in which ext4 has a journal with blocks of 4 KiB, as on a memory card, and the ledger has room."""
+"""Bytes; the smallest in which ext4 has a journal with such blocks, and the ledger has room."""
+GROUP = 1024
+"""Blocks of a group; so small that there is a second one, with its copy of the superblock."""
+SUPERBLOCK = slice(1024, 2048)
 CARD = "card"
 SECONDS = 600
 """How long one run may take."""
 
 
-def power_cuts(count: int, seed: int, synchronous: str | None = None) -> dict[str, int]:
+def power_cuts(count: int, seed: int, synchronous: str = "", torn: str = "") -> dict[str, int]:
     """Record two mornings on a card and cut the power so often; return how many were kept, lost something or were corrupt.
 
-    Raise `RuntimeError` with a sentence for people where this may not be done here.
+    With `torn="superblock"` each cut falls into a write of it. Raise `RuntimeError` with a sentence for people where this
+    may not be done here.
     """
-    weaker = [] if synchronous is None else [synchronous]
-    found: dict[str, int] = run_as_root(MODULE, str(count), str(seed), *weaker, timeout=SECONDS)
+    found: dict[str, int] = run_as_root(MODULE, str(count), str(seed), synchronous, torn, timeout=SECONDS)
     return found
 
 
 # In the namespace
 
 
-def _cut_power(count: int, seed: int, synchronous: str) -> dict[str, int]:
+def _cut_power(count: int, seed: int, synchronous: str, torn: str) -> dict[str, int]:
     with TemporaryDirectory(prefix="fikatap-") as name:
         folder = Path(name)
         subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
@@ -54,7 +59,7 @@ def _cut_power(count: int, seed: int, synchronous: str) -> dict[str, int]:
             shares = [len(range(number, count, workers)) for number in range(workers)]
             with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
                 judging = [
-                    pool.submit(_judge_cuts, folder / str(number), fresh, log, share, seed * 1000 + number)
+                    pool.submit(_judge_cuts, folder / str(number), fresh, log, share, seed * 1000 + number, torn)
                     for number, share in enumerate(shares)
                 ]
                 return tally([verdict for each in judging for verdict in each.result()])
@@ -67,10 +72,8 @@ def _record(folder: Path, seed: int, synchronous: str) -> tuple[bytes, list[Entr
     card_file = folder / CARD
     with card_file.open("wb") as file:
         file.truncate(SIZE)
-    subprocess.run(
-        ["mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", card_file],
-        check=True,
-    )
+    layout = ["-b", str(BLOCK), "-g", str(GROUP), "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"]
+    subprocess.run(["mkfs.ext4", "-q", "-F", *layout, card_file], check=True)
     fresh = card_file.read_bytes()
     log: list[Entry] = []
     command = [sys.executable, "-m", MODULE, "--live", str(card_file), str(seed), synchronous]
@@ -106,22 +109,45 @@ def _live(card_file: Path, seed: int, synchronous: str) -> None:
         two_mornings(root / "state" / "ledger.db", kind, seed)
 
 
-def _judge_cuts(image: Path, fresh: bytes, log: list[Entry], count: int, seed: int) -> list[str]:
+def _judge_cuts(image: Path, fresh: bytes, log: list[Entry], count: int, seed: int, torn: str) -> list[str]:
     """Cut the power so often, mount what is left each time, and judge the ledger in it."""
     digests = [entry.digest for entry in log if isinstance(entry, Acknowledge)]
     verdicts = []
     for cut in cuts({CARD: bytearray(fresh)}, log, count, Random(seed)):
-        image.write_bytes(cut.files[CARD])
+        left = cut.files[CARD]
+        if torn:
+            left[SUPERBLOCK] = left[SUPERBLOCK][:512] + bytes(512)
+        image.write_bytes(left)
         verdicts.append(_look_at(image, digests, cut.acknowledged))
     return verdicts
 
 
 def _look_at(image: Path, digests: list[str], acknowledged: int) -> str:
     try:
-        with _mounted(image) as root:
-            return judge(root / "state" / "ledger.db", digests, acknowledged)
-    except subprocess.CalledProcessError:
+        try:
+            with _mounted(image) as root:
+                return judge(root / "state" / "ledger.db", digests, acknowledged)
+        except _Unmountable:
+            _mend(image)
+            with _mounted(image) as root:
+                return judge(root / "state" / "ledger.db", digests, acknowledged)
+    except (_Unmountable, subprocess.CalledProcessError):
         return "corrupt"
+
+
+class _Unmountable(Exception):
+    """There is no file system to be seen there."""
+
+
+def _mend(image: Path) -> None:
+    """Do what a Pi does before it mounts (`fsck.repair=yes`): its superblock has two sectors, so a cut may tear it.
+
+    The kernel refuses it then by its checksum, whatever is in the journal; there is a copy in the second group.
+    """
+    command = ["e2fsck", "-y", "-b", str(GROUP), "-B", str(BLOCK), str(image)]
+    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if done.returncode & ~3:  # 1: mended, 2: mended, and a root must be mounted anew
+        raise subprocess.CalledProcessError(done.returncode, command)
 
 
 @contextmanager
@@ -129,9 +155,8 @@ def _mounted(image: Path) -> Iterator[Path]:
     root = image.with_name(f"{image.name}.root")
     root.mkdir(exist_ok=True)
     command = ["mount", "-t", "ext4", "-o", "loop,noatime", str(image), str(root)]
-    # Two at once may be given the same loop device; what is really corrupt is so at every try.
-    if not any(subprocess.run(command, check=False).returncode == 0 for _ in range(3)):
-        subprocess.run(command, check=True)
+    if (done := subprocess.run(command, check=False, capture_output=True, text=True)).returncode != 0:
+        raise _Unmountable(done.stderr)
     try:
         yield root
     finally:
@@ -143,4 +168,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--live":
         _live(Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
     else:
-        print(json.dumps(_cut_power(int(sys.argv[1]), int(sys.argv[2]), "".join(sys.argv[3:]))))
+        print(json.dumps(_cut_power(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])))

@@ -22,6 +22,11 @@ def test_power_cuts_under_ext4_lose_nothing_that_was_acknowledged() -> None:
 
 
 @pytest.mark.timeout(ext4.SECONDS)
+def test_a_torn_superblock_is_mended_before_it_is_mounted_and_costs_nothing() -> None:
+    assert ext4.power_cuts(CONTROL_CUTS, 1, torn="superblock") == {"kept": CONTROL_CUTS, "lost": 0, "corrupt": 0}
+
+
+@pytest.mark.timeout(ext4.SECONDS)
 @pytest.mark.parametrize("synchronous", ["OFF", "NORMAL"])
 def test_power_cuts_under_ext4_find_that_sqlite_syncs_less(synchronous: str) -> None:
     found = ext4.power_cuts(CONTROL_CUTS, 1, synchronous)
