@@ -56,8 +56,8 @@ format: $(VENV)/all.stamp  ## put the code into the house's format
 soak: $(VENV)/all.stamp  ## faults, simulation, fuzzing and endurance for 45 minutes; ARGS=5 for five
 	@$(BIN)/python -m tests.soak $(or $(ARGS),45)
 
-texts:  ## compile the sentences (firmware_py/data/texts/*.po); needs Debian's gettext
-	for po in firmware_py/data/texts/*.po; do msgfmt --check --no-hash --output-file "$${po%.po}.mo" "$$po" || exit 1; done
+texts:  ## compile the sentences (firmware_py/data/**/texts/*.po); needs Debian's gettext
+	for po in firmware_py/data/texts/*.po firmware_py/data/pages/texts/*.po; do msgfmt --check --no-hash --output-file "$${po%.po}.mo" "$$po" || exit 1; done
 
 bundle: $(VENV)/all.stamp  ## a signed release for "fikatap update"; ARGS="--machine aarch64 --debian 12 --key KEY"
 	PYTHON=$(PYTHON) $(BIN)/python -m tools.make_bundle $(ARGS)

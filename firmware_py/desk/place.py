@@ -1,0 +1,35 @@
+"""What all pages share: the café, its sentences, the line to its terminal, and who may do what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from firmware_py.config import Config
+from firmware_py.desk.access import Access
+from firmware_py.desk.audit import Audit
+from firmware_py.desk.link import Watch, ask
+from firmware_py.desk.render import Renderer
+
+
+@dataclass(frozen=True)
+class Place:
+    """One café's pages."""
+
+    config: Config
+    watch: Watch
+    access: Access
+    audit: Audit
+    renderer: Renderer
+
+    async def ask(self, command: str, **arguments: Any) -> Any:
+        """Let the terminal carry out a command; raise as `link.ask` does."""
+        return await ask(self.config.control.socket, command, arguments)
+
+
+def place_of(request: Request) -> Place:
+    """Return the place that this request came to."""
+    place: Place = request.app.state.place
+    return place
