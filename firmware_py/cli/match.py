@@ -48,8 +48,11 @@ def explain(args: argparse.Namespace) -> int:
 def pin(args: argparse.Namespace) -> int:
     """Note who is to meet whom."""
     with open_office(args.config) as office:
-        here = office.call("match.pin", one=args.one, other=args.other)["both_here"]
-    print("noted: they are introduced now" if here else "noted: they are introduced when both are here")
+        pinned = office.call("match.pin", one=args.one, other=args.other)
+    if pinned["apart"]:
+        print(f"noted, but they are not introduced now: {pinned['apart']}")
+    else:
+        print("noted: they are introduced now" if pinned["both_here"] else "noted: they are introduced when both are here")
     return 0
 
 

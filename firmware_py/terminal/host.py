@@ -78,7 +78,10 @@ class Host:
         return [each for each in told if other in (None, each["member"])][:MOST_EXPLAINED]
 
     def pin(self, *, one: MemberId, other: MemberId) -> Any:
-        """Have two introduced to each other, now when both are here, else as soon as they are."""
+        """Have two introduced to each other, now when both are here, else as soon as they are.
+
+        `apart` is what keeps them apart all the same, in words: no pin opens the gates of safety.
+        """
         here = [visit for visit in map(self._state().known_visit_of, self._two(one, other)) if visit is not None]
         if not here:
             raise CommandError(f"neither {one} nor {other} is checked in; one of them must be")
@@ -89,7 +92,10 @@ class Host:
                     f"{visit.member.id} wants {visit.mood.value} today; 'fikatap visits mood {visit.member.id} introduce' first"
                 )
         self._apply(PairRuled(one, other, Ruling.PIN))
-        return {"pinned": [one, other], "both_here": len(here) == 2}
+        if len(here) < 2:
+            return {"pinned": [one, other], "both_here": False, "apart": None}
+        (told,) = self.explain(member=one, other=other)
+        return {"pinned": [one, other], "both_here": True, "apart": None if told["may"] else told["verdict"]}
 
     def veto(self, *, one: MemberId, other: MemberId) -> Any:
         """Keep two apart as long as both stay."""

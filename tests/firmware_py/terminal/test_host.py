@@ -55,7 +55,8 @@ def test_a_swap_brings_another_partner_and_a_new_badge_that_is_no_copy(tmp_path:
 def test_a_pin_introduces_two_who_are_here_at_once_and_others_when_they_come(tmp_path: Path) -> None:
     with Door(tmp_path) as door:
         come(door, 1, 3)  # who have nothing to give each other
-        assert door.call("match.pin", one="p1", other="p3")["both_here"]
+        pinned = door.call("match.pin", one="p1", other="p3")
+        assert (pinned["both_here"], pinned["apart"]) == (True, None)
         (settled,) = door.seen.until(SettleMatch, lambda each: each.introduction is not None)
         assert (settled.member, settled.partner) == ("p1", "p3")
         assert not door.call("match.pin", one="p5", other="p3")["both_here"]
@@ -63,6 +64,15 @@ def test_a_pin_introduces_two_who_are_here_at_once_and_others_when_they_come(tmp
             door.call("match.pin", one="p7", other="p9")
         door.call("match.unveto", one="p3", other="p5")
         assert door.state.rulings == {}
+
+
+def test_a_pin_says_what_keeps_two_apart_all_the_same(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        come(door, 1, 3)
+        door.call("members.block", one="p3", other="p1")
+        pinned = door.call("match.pin", one="p1", other="p3")
+        (told,) = door.call("match.explain", member="p1", other="p3")
+        assert (pinned["both_here"], pinned["apart"]) == (True, told["verdict"])
 
 
 def test_who_is_kept_apart_is_not_introduced(tmp_path: Path) -> None:
