@@ -43,6 +43,11 @@ def read(data: bytes, path: str, zone: tzinfo, day: int, days: int) -> ScheduleR
     from icalendar import Calendar
 
     try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return ScheduleRead(trouble=f"{path} is not in UTF-8, from line {line} on; save it in UTF-8")
+    try:
         calendars = Calendar.from_ical(data, multiple=True)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError) as error:
         return ScheduleRead(trouble=f"{path} is no calendar: {_line(error)}")

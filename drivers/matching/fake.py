@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from threading import Condition
 from typing import assert_never
@@ -53,6 +52,7 @@ class ServiceHand:
         self.calendar = b""
         self._trouble: DeviceError | None = None
         self._late_s = 0.0
+        self._spurns = False
         self._version = 1
         self._floor = 0
         self._members: dict[MemberId, RosterEntry] = {}
@@ -99,6 +99,10 @@ class ServiceHand:
         """Refuse: this is another venue's terminal."""
         self._fail(DeviceRefused("the service answers 403: this terminal belongs to another venue"))
 
+    def spurn(self) -> None:
+        """Refuse all that is reported, and nothing else."""
+        self._spurns = True
+
     def gone(self) -> None:
         """Go away, as when a cable is pulled."""
         self._fail(DeviceLost("the service is gone"))
@@ -109,13 +113,18 @@ class ServiceHand:
 
     def well(self) -> None:
         """Be as a service should be."""
-        self._late_s = 0.0
-        self._fail(None)
+        self._late_s, self._spurns = 0.0, False
+        self._fail(None)  # which wakes those who wait
 
     def _fail(self, trouble: DeviceError | None) -> None:
         with self.changed:
             self._trouble = trouble
             self.changed.notify_all()
+
+    @property
+    def spurns(self) -> bool:
+        """Whether it refuses all that is reported."""
+        return self._spurns
 
     # What somebody sees in it:
 
@@ -158,8 +167,10 @@ class ServiceHand:
 
     def reach(self, wait_s: float, missing: type[DeviceMissing | DeviceLost] = DeviceLost) -> None:
         """Raise when the service does not answer within `wait_s`, or not well."""
-        if self._late_s:
-            time.sleep(min(self._late_s, wait_s + PATIENCE_S))
+        if late_s := self._late_s:
+            with self.changed:
+                # Who is well again answers those who wait at once.
+                self.changed.wait_for(lambda: self._late_s < late_s, min(late_s, wait_s + PATIENCE_S))
             if self._late_s > wait_s + PATIENCE_S:
                 raise DeviceSilent("the service does not answer in time")
         match self._trouble:
@@ -351,6 +362,8 @@ class FakeMatching(MatchingService):
     def report(self, facts: Sequence[Fact]) -> None:
         """Hand them over."""
         self._hand.reach(0)
+        if self._hand.spurns:
+            raise DeviceRefused("the service answers 422: it can't read this")
         self._hand.take(facts)
 
     def roster(self, since: int) -> RosterPage:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from firmware_py.matching_service.administration import Taken
+    from firmware_py.matching_service.identity import Identity
     from firmware_py.members import Row
 
 Result = TypeVar("Result")
@@ -85,6 +86,12 @@ def _add_identities(what: Any) -> None:
         command = _command(group, name, handler, text)
         command.add_argument("venue")
         command.add_argument("terminal")
+    group = what.add_parser("terminal", help="terminals").add_subparsers(metavar="WHAT", required=True)
+    command = _command(
+        group, "revoke", shut_out, "shut one out that was lost or stolen: its tokens, and certificates made until now"
+    )
+    command.add_argument("venue")
+    command.add_argument("terminal")
     group = what.add_parser("certificate", help="certificates for TLS").add_subparsers(metavar="WHAT", required=True)
     command = group.add_parser("authority", help="make the authority that signs the others")
     command.set_defaults(handler=make_authority)
@@ -286,6 +293,20 @@ def revoke_tokens(args: argparse.Namespace) -> int:
     return 0
 
 
+def shut_out(args: argparse.Namespace) -> int:
+    """Shut a terminal out."""
+    url = _database(args)
+    from firmware_py.matching_service import administration
+
+    async def work() -> int:
+        async with administration.opened(url) as database:
+            return await administration.shut_out(database, args.venue, args.terminal, int(time.time()))
+
+    tokens = _done(work)
+    print(f"{args.terminal} is shut out within a second: its certificates made until now, and {tokens} tokens")
+    return 0
+
+
 def make_authority(args: argparse.Namespace) -> int:
     """Make the authority."""
     from firmware_py.matching_service import certificates
@@ -307,12 +328,11 @@ def make_terminal_certificate(args: argparse.Namespace) -> int:
     """Make a terminal's certificate."""
     url = _database(args)
     from firmware_py.matching_service import administration, certificates
-    from firmware_py.matching_service.identity import Identity, require_name
 
-    async def work() -> str:
+    async def work() -> tuple[Identity, int]:
         async with administration.opened(url) as database:
-            return await administration.venue_chain(database, args.venue)
+            return await administration.identity_of(database, args.venue, args.terminal)
 
-    identity = Identity(_done(work), args.venue, require_name(args.terminal, "terminal"))
-    print(*certificates.make_terminal_certificate(args.folder, identity), sep="\n")
+    identity, from_s = _done(work)
+    print(*certificates.make_terminal_certificate(args.folder, identity, from_s=from_s), sep="\n")
     return 0

@@ -106,6 +106,8 @@ class Shared:
         """Who met at other doors, and is not noted yet."""
         self._pull_at_ms = 0
         self._pulling = False
+        self._is_spurned = False
+        """Whether the last report was not taken, as far as is known."""
         self._told = False
         self._told_of_cards = False
         self._alone_since_ms = self._looked_ms = clock.now().boot_ms
@@ -137,6 +139,7 @@ class Shared:
                 self._work.append(self._heard(news))
             case Delivered(upto):
                 self._under_way.discard(JOURNAL)
+                self._is_spurned = False
                 self._outbox.delivered(upto)
             case Pulled():
                 self._under_way.discard(JOURNAL)
@@ -218,10 +221,13 @@ class Shared:
                 self._zones = ()
                 if self._copy.stand().version == 0:
                     self._ledger.report_blocks()  # the roster's take the place of those that staff made here before
+            is_due = now_ms >= self._pull_at_ms and not self._pulling
             upload = self._outbox.next()
-            if upload is not None:
+            # A service that takes no reports may still tell who is on the roster.
+            if upload is not None and not (self._is_spurned and is_due):
+                self._is_spurned = True
                 self._submit(JOURNAL, upload)
-            elif now_ms >= self._pull_at_ms and not self._pulling:
+            elif is_due:
                 self._submit(JOURNAL, Pull(self._copy.stand().version))
         if self._is_free(NEWS):
             told_all = self._outbox.is_empty()

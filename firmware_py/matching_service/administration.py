@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.errors import ConfigError
 from firmware_py.config import short
-from firmware_py.matching_service.database import Database
-from firmware_py.matching_service.identity import hash_token, make_token, require_name
+from firmware_py.matching_service.database import Database, Insertion
+from firmware_py.matching_service.identity import Identity, hash_token, make_token, require_name
 from firmware_py.matching_service.roster import Report, take_members
-from firmware_py.matching_service.tables import chain, token, venue
+from firmware_py.matching_service.tables import chain, revoked, token, venue
 from firmware_py.members import Row
 from kiosk.values import Member
 
@@ -101,15 +101,36 @@ async def add_token(database: Database, venue_id: str, terminal: str) -> str:
 async def revoke_tokens(database: Database, venue_id: str, terminal: str) -> int:
     """Revoke a terminal's tokens; running processes take them for up to half a minute more. Return how many there were."""
     async with database.begin(writes=True) as connection:
-        await _require_venue(connection, venue_id)
-        gone = erase(token).where(token.c.venue == venue_id, token.c.terminal == terminal)
-        return (await connection.execute(gone)).rowcount
+        return await _revoke_tokens(connection, venue_id, terminal)
 
 
-async def venue_chain(database: Database, venue_id: str) -> str:
-    """Return a venue's chain; raise `ConfigError` when there is no such venue."""
+async def _revoke_tokens(connection: AsyncConnection, venue_id: str, terminal: str) -> int:
+    await _require_venue(connection, venue_id)
+    gone = erase(token).where(token.c.venue == venue_id, token.c.terminal == terminal)
+    return (await connection.execute(gone)).rowcount
+
+
+async def shut_out(database: Database, venue_id: str, terminal: str, now_s: int) -> int:
+    """Revoke a terminal's tokens and certificates, which running processes know within a second; return how many tokens."""
+    require_name(terminal, "terminal")
+    async with database.begin(writes=True) as connection:
+        gone = await _revoke_tokens(connection, venue_id, terminal)
+        row = {"venue": venue_id, "terminal": terminal, "until_s": now_s}
+        await database.write(connection, (Insertion(revoked, ("until_s",)), {"rows": [row]}))
+    return gone
+
+
+async def identity_of(database: Database, venue_id: str, terminal: str) -> tuple[Identity, int]:
+    """Return a terminal's identity, and from when on its certificate must hold in seconds UTC, 0 for any time.
+
+    Raise `ConfigError` when there is no such venue.
+    """
+    require_name(terminal, "terminal")
     async with database.begin() as connection:
-        return await _require_venue(connection, venue_id)
+        chain_id = await _require_venue(connection, venue_id)
+        query = select(revoked.c.until_s).where(revoked.c.venue == venue_id, revoked.c.terminal == terminal)
+        until_s = await connection.scalar(query)
+    return Identity(chain_id, venue_id, terminal), 0 if until_s is None else until_s + 1
 
 
 async def import_members(database: Database, chain_id: str, rows: Iterable[Row], told: Callable[[Row, Taken], None]) -> Taken:

@@ -74,8 +74,9 @@ class Service:
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """Run what goes on between requests."""
         await self._database.require_ready()
+        await self._door.look()
         self._watch.start()
-        house = asyncio.create_task(keep_house(self._database, self._clock))
+        house = asyncio.gather(keep_house(self._database, self._clock), self._door.keep_looking())
         try:
             yield
         finally:
@@ -133,7 +134,10 @@ class Service:
         identity = await self._door.identify(request)
         since = _number(request, "since", 0, 0, LARGEST_VERSION)
         wait_s = min(_wait(request, 0.0), PRESENCE_LONGEST_S)
-        return Response(await self._watch.page(identity, since, wait_s), media_type=JSON)
+        page = await self._watch.page(identity, since, wait_s)
+        if wait_s:
+            await self._door.identify(request)  # again, as they may have been shut out meanwhile
+        return Response(page, media_type=JSON)
 
     async def schedule(self, request: Request) -> Response:
         """Return the venue's events and advisor sessions (RFC 5545)."""

@@ -56,20 +56,26 @@ def make_service_certificate(folder: Path, hosts: list[str], days: int = DAYS) -
     return _make(folder, "service", hosts[0], names, ExtendedKeyUsageOID.SERVER_AUTH, days)
 
 
-def make_terminal_certificate(folder: Path, identity: Identity, days: int = DAYS) -> tuple[Path, Path]:
-    """Make a terminal's certificate; return the files of certificate and key."""
+def make_terminal_certificate(folder: Path, identity: Identity, days: int = DAYS, *, from_s: int = 0) -> tuple[Path, Path]:
+    """Make a terminal's certificate, which does not hold before `from_s` (UTC); return the files of certificate and key."""
     uri = x509.UniformResourceIdentifier(identity.uri)
     stem = f"{identity.venue}-{identity.terminal}"
-    return _make(folder, stem, stem, [uri], ExtendedKeyUsageOID.CLIENT_AUTH, days)
+    return _make(folder, stem, stem, [uri], ExtendedKeyUsageOID.CLIENT_AUTH, days, from_s)
 
 
 def _make(
-    folder: Path, stem: str, common_name: str, names: list[x509.GeneralName], purpose: x509.ObjectIdentifier, days: int
+    folder: Path,
+    stem: str,
+    common_name: str,
+    names: list[x509.GeneralName],
+    purpose: x509.ObjectIdentifier,
+    days: int,
+    from_s: int = 0,
 ) -> tuple[Path, Path]:
     authority_key, authority = _authority(folder)
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
-        _builder(_name(common_name), key.public_key(), days)
+        _builder(_name(common_name), key.public_key(), days, from_s)
         .issuer_name(authority.subject)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
@@ -98,10 +104,11 @@ def _authority(folder: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certifica
     return key, certificate
 
 
-def _builder(subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, key: ec.EllipticCurvePublicKey, days: int, from_s: int = 0) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
+    begin = max(now - _EARLIER, datetime.fromtimestamp(from_s, UTC))
     builder = x509.CertificateBuilder().subject_name(subject).public_key(key).serial_number(x509.random_serial_number())
-    return builder.not_valid_before(now - _EARLIER).not_valid_after(now + timedelta(days=days))
+    return builder.not_valid_before(begin).not_valid_after(now + timedelta(days=days))
 
 
 def _name(common_name: str) -> x509.Name:

@@ -6,19 +6,20 @@ import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 
 import msgspec
 from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.matching import wire
-from firmware_py.matching_service.database import Database, NameTakenError
+from firmware_py.matching_service.database import Database, Insertion
 from firmware_py.matching_service.errors import Refused
-from firmware_py.matching_service.floor import Floor
+from firmware_py.matching_service.floor import Floor, NameTakenError, apart, enter, lock
 from firmware_py.matching_service.identity import Identity
 from firmware_py.matching_service.memory import Memories, as_presence
-from firmware_py.matching_service.tables import answer
+from firmware_py.matching_service.tables import AnyRow, answer
 from kiosk.matching import Circumstances, choose_zone, find_match
+from kiosk.values import MemberId
 from kiosk.vocabulary import Vocabulary
 
 ANSWERS_MS = 86_400_000
@@ -30,6 +31,7 @@ _KEPT = select(answer.c.body_hash, answer.c.body).where(
     answer.c.key == bindparam("key"),
     answer.c.at_ms > bindparam("since"),
 )
+_KEEP = Insertion(answer, ("body_hash", "body", "at_ms"))
 
 
 class _TooLateError(Exception):
@@ -85,90 +87,93 @@ class CheckIns:
         self, identity: Identity, key: str, body_hash: bytes, presence: wire.Presence, late: asyncio.Event
     ) -> bytes:
         memory = self._memories.of(identity.chain, identity.venue)
-        name = f"{identity.venue}/{identity.terminal}/{key}"
         async with memory.lock:
             _go_on_unless(late)
+            now_ms = self._clock()
+            row: dict[str, object] = {"venue": identity.venue, "terminal": identity.terminal, "key": key}
+            queries = (
+                lock(self._database, identity.venue, f"{identity.venue}/{identity.terminal}/{key}"),
+                (_KEPT, row | {"since": now_ms - ANSWERS_MS}),
+                apart(identity.chain, presence.member),
+                *memory.unknown(presence.member),
+            )
             try:
-                async with self._database.begin(
-                    chain=identity.chain, venue=identity.venue, writes=True, alone=name
-                ) as connection:
-                    now_ms = self._clock()
-                    floor = await Floor.lock(self._database, connection, memory, now_ms)
-                    kept = await self._kept(connection, identity, key, body_hash, now_ms)
-                    if kept is not None:
-                        return kept
-                    proposal = await self._propose(connection, floor, presence)
+                async with self._database.begin_with(*queries, chain=identity.chain, venue=identity.venue, writes=True) as (
+                    connection,
+                    (locked, kept, met, *found),
+                ):
+                    floor = await enter(self._database, connection, memory, locked, now_ms)
+                    if kept:
+                        return _same(kept[0], key, body_hash)
+                    floor.lapse()
+                    here = {each.member for each in floor.visits.values() if each.closed_ms is None and each.member is not None}
+                    await memory.know(connection, floor.revision, here | {presence.member}, self._vocabulary, chain(*found))
+                    proposal = _propose(floor, presence, {MemberId(each) for (each,) in met})
                     body = b"" if proposal is None else msgspec.json.encode(proposal)
-                    row: dict[str, object] = {"venue": identity.venue, "terminal": identity.terminal, "key": key}
-                    row |= {"body_hash": body_hash, "body": body, "at_ms": now_ms}
-                    keep = self._database.insertion(answer, ("body_hash", "body", "at_ms"))
-                    state = await floor.finish((keep, [row]))
                     _go_on_unless(late)
+                    state = await floor.finish(
+                        (_KEEP, {"rows": [row | {"body_hash": body_hash, "body": body, "at_ms": now_ms}]})
+                    )
             except NameTakenError:
                 raise _in_flight(key) from None
             memory.keep(state)
         self._changed(identity.venue, state.version)
         return body
 
-    @staticmethod
-    async def _kept(connection: AsyncConnection, identity: Identity, key: str, body_hash: bytes, now_ms: int) -> bytes | None:
-        values = {"venue": identity.venue, "terminal": identity.terminal, "key": key, "since": now_ms - ANSWERS_MS}
-        row = (await connection.execute(_KEPT, values)).one_or_none()
-        if row is None:
-            return None
-        if row.body_hash != body_hash:
-            raise Refused(
-                422, "this Idempotency-Key was used for another check-in", value=key, allowed="a new key for each check-in"
-            )
-        return bytes(row.body)
 
-    async def _propose(self, connection: AsyncConnection, floor: Floor, presence: wire.Presence) -> wire.Proposal | None:
-        """Open the visit and return what to tell the visitor; None when the terminal must decide, for lack of zones."""
-        memory = floor.memory
-        floor.lapse()
-        here = {each.member for each in floor.visits.values() if each.closed_ms is None and each.member is not None}
-        await memory.know(connection, floor.revision, here | {presence.member}, self._vocabulary)
-        floor.open(presence, live=True)
-        floor.count()
-        if not floor.zones:
-            return None
-        rows = [each for each in floor.visits.values() if each.closed_ms is None]
-        others = [each for each in rows if each.id != presence.visit]
-        occupancy = Counter(each.zone for each in others if each.zone is not None)
-        own = floor.visits[presence.visit]
-        visitor = memory.present(own) if own.closed_ms is None else None
-        introduction = floor.reserved(presence.visit)
-        if introduction is None and visitor is not None:
-            circumstances = Circumstances(
-                zones=floor.zones,
-                occupancy=occupancy,
-                now_ms=floor.now_ms,
-                mean_rate=sum(each.lifetime_rate for each in rows) // len(rows),
-                turn=floor.turn,
-                met={presence.member: await floor.apart(presence.member)},
-            )
-            people = [person for each in others if (person := memory.present(each)) is not None]
-            introduction = find_match(visitor, people, circumstances)
-            if introduction is not None:
-                partner_member = floor.visits[introduction.partner].member
-                if partner_member is not None:
-                    floor.reserve(presence.member, introduction, partner_member)
-        if introduction is None:
-            quiet = visitor is not None and visitor.profile.quiet
-            zone = choose_zone(floor.zones, occupancy, quiet=quiet)
-            partner = None
-        else:
-            zone = introduction.zone
-            # The partner may have left since, where the proposal is an older one.
-            partner = floor.visits.get(introduction.partner)
-        floor.seat(presence.visit, zone)
-        gone = partner is None or partner.closed_ms is not None
-        return wire.Proposal(
-            visit=presence.visit,
-            introduction=introduction,
-            zone=zone,
-            partner=None if partner is None or gone else as_presence(partner, floor.now_ms, floor.sent(partner.id)),
+def _same(kept: AnyRow, key: str, body_hash: bytes) -> bytes:
+    """Return the answer that was given to this key; raise `Refused` when that was for another body."""
+    if bytes(kept.body_hash) != body_hash:
+        raise Refused(
+            422, "this Idempotency-Key was used for another check-in", value=key, allowed="a new key for each check-in"
         )
+    return bytes(kept.body)
+
+
+def _propose(floor: Floor, presence: wire.Presence, met: set[MemberId]) -> wire.Proposal | None:
+    """Open the visit and return what to tell the visitor; None when the terminal must decide, for lack of zones."""
+    memory = floor.memory
+    floor.open(presence, live=True)
+    floor.count()
+    if not floor.zones:
+        return None
+    rows = [each for each in floor.visits.values() if each.closed_ms is None]
+    others = [each for each in rows if each.id != presence.visit]
+    occupancy = Counter(each.zone for each in others if each.zone is not None)
+    own = floor.visits[presence.visit]
+    visitor = memory.present(own) if own.closed_ms is None else None
+    introduction = floor.reserved(presence.visit)
+    if introduction is None and visitor is not None:
+        circumstances = Circumstances(
+            zones=floor.zones,
+            occupancy=occupancy,
+            now_ms=floor.now_ms,
+            mean_rate=sum(each.lifetime_rate for each in rows) // len(rows),
+            turn=floor.turn,
+            met={presence.member: floor.apart(presence.member, met)},
+        )
+        people = [person for each in others if (person := memory.present(each)) is not None]
+        introduction = find_match(visitor, people, circumstances)
+        if introduction is not None:
+            partner_member = floor.visits[introduction.partner].member
+            if partner_member is not None:
+                floor.reserve(presence.member, introduction, partner_member)
+    if introduction is None:
+        quiet = visitor is not None and visitor.profile.quiet
+        zone = choose_zone(floor.zones, occupancy, quiet=quiet)
+        partner = None
+    else:
+        zone = introduction.zone
+        # The partner may have left since, where the proposal is an older one.
+        partner = floor.visits.get(introduction.partner)
+    floor.seat(presence.visit, zone)
+    gone = partner is None or partner.closed_ms is not None
+    return wire.Proposal(
+        visit=presence.visit,
+        introduction=introduction,
+        zone=zone,
+        partner=None if partner is None or gone else as_presence(partner, floor.now_ms, floor.sent(partner.id)),
+    )
 
 
 def _go_on_unless(late: asyncio.Event) -> None:

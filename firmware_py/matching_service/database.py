@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString, NamedTuple, TypeAlias, cast
 
+import msgspec
 import psycopg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Table, event, make_url, text
-from sqlalchemy.dialects import postgresql, sqlite
+from psycopg.rows import namedtuple_row
+from sqlalchemy import Connection, LargeBinary, Table, event, make_url, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
@@ -25,18 +28,26 @@ SESSION = "-c synchronous_commit=on -c statement_timeout=15000 -c idle_in_transa
 CONNECTIONS = 10
 """How many a process holds."""
 _WRITES = "fikatap_writes"
-_WALLS = text(
-    "SELECT set_config('fikatap.chain', :chain, true), set_config('fikatap.venue', :venue, true), "
-    "CASE WHEN :alone = '' THEN true ELSE pg_try_advisory_xact_lock(hashtextextended(:alone, 0)) END AS free"
-)
+_PARAMETER = re.compile(r"%\((\w+)\)s")
+_WALLS = text("SELECT set_config('fikatap.chain', :chain, true) AS chain, set_config('fikatap.venue', :venue, true) AS venue")
+
+Query: TypeAlias = "tuple[Any, Mapping[str, Any]]"
+"""A statement, and the values of its parameters."""
 
 
 class DatabaseUnavailable(FikatapError):
     """The database does not answer now; nothing of the transaction was kept."""
 
 
-class NameTakenError(Exception):
-    """Another transaction runs under this name."""
+class Insertion(NamedTuple):
+    """Rows to insert into a table; where one is there already, the columns `update` are set anew, if any.
+
+    As a query its values are `{"rows": rows}`, and it answers the columns `returning` of the rows that are new.
+    """
+
+    table: Table
+    update: tuple[str, ...] = ()
+    returning: tuple[str, ...] = ()
 
 
 class Database:
@@ -54,7 +65,8 @@ class Database:
             options: dict[str, Any] = {"connect_args": {"options": SESSION, "connect_timeout": 5}}
         else:
             options = {"connect_args": {"timeout": 5}}
-        self._insertions: dict[tuple[str, Sequence[str]], Any] = {}
+        self._insertions: dict[tuple[object, ...], Any] = {}
+        self._together: dict[tuple[LiteralString, ...], LiteralString] = {}
         self._commands: dict[tuple[int, tuple[str, ...]], tuple[Any, LiteralString]] = {}
         self.engine = create_async_engine(
             self.url, pool_size=CONNECTIONS, max_overflow=0, pool_timeout=5, pool_use_lifo=True, **options
@@ -64,23 +76,27 @@ class Database:
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
 
     @asynccontextmanager
-    async def begin(
-        self, *, chain: str = "", venue: str = "", writes: bool = False, alone: str = ""
-    ) -> AsyncIterator[AsyncConnection]:
+    async def begin(self, *, chain: str = "", venue: str = "", writes: bool = False) -> AsyncIterator[AsyncConnection]:
         """Give a transaction that sees the rows of one chain and one venue; it is committed at the end.
 
-        Raise `DatabaseUnavailable` when the database does not answer, `NameTakenError` when another process has one under the
-        name `alone`.
+        Raise `DatabaseUnavailable` when the database does not answer.
         """
+        async with self.begin_with(chain=chain, venue=venue, writes=writes) as (connection, _):
+            yield connection
+
+    @asynccontextmanager
+    async def begin_with(
+        self, *queries: Query, chain: str = "", venue: str = "", writes: bool = False
+    ) -> AsyncIterator[tuple[AsyncConnection, list[Sequence[Any]]]]:
+        """Give such a transaction, and the rows that its first queries found."""
         try:
             async with self.engine.connect() as connection:
-                await connection.execution_options(**{_WRITES: writes})
+                if writes and not self.is_postgresql:
+                    await connection.execution_options(**{_WRITES: True})
                 async with connection.begin():
-                    if self.is_postgresql and (chain or venue):
-                        row = (await connection.execute(_WALLS, {"chain": chain, "venue": venue, "alone": alone})).one()
-                        if not row.free:
-                            raise NameTakenError(alone)
-                    yield connection
+                    walls = [(_WALLS, {"chain": chain, "venue": venue})] if self.is_postgresql and (chain or venue) else []
+                    found = await self.ask(connection, *walls, *queries)
+                    yield connection, found[len(walls) :]
         except (OperationalError, InterfaceError, PoolTimeoutError, psycopg.OperationalError) as error:
             raise DatabaseUnavailable(f"the database does not answer: {_first_line(error)}") from error
         except ProgrammingError as error:
@@ -88,43 +104,102 @@ class Database:
                 f"the database is not as it should be; 'fikatap matching migrate' makes it so: {_first_line(error)}"
             ) from error
 
-    def insertion(self, table: Table, update: Sequence[str] = ()) -> Any:
-        """Return the statement that inserts rows; where one is there already, it sets the columns `update` anew, if any."""
-        statement = self._insertions.get((table.name, update))
-        if statement is None:
-            statement = (postgresql.insert if self.is_postgresql else sqlite.insert)(table)
-            keys = list(table.primary_key.columns)
-            fresh = {name: statement.excluded[name] for name in update}
-            if fresh:
-                statement = statement.on_conflict_do_update(index_elements=keys, set_=fresh)
-            else:
-                statement = statement.on_conflict_do_nothing()
-            self._insertions[table.name, update] = statement
-        return statement
-
-    async def write(self, connection: AsyncConnection, work: Iterable[tuple[Any, Sequence[Mapping[str, Any]]]]) -> None:
-        """Carry out statements of this module's makers, each with its rows; on PostgreSQL all in one round trip."""
-        steps = [(statement, rows) for statement, rows in work if rows]
+    async def ask(self, connection: AsyncConnection, *queries: Query) -> list[Sequence[Any]]:
+        """Return the rows that each query found; on PostgreSQL all are asked in one round trip."""
         if not self.is_postgresql:
-            for statement, rows in steps:
-                await connection.execute(statement, rows)
-            return
-        raw = cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
-        async with raw.pipeline(), raw.cursor() as cursor:
-            for statement, rows in steps:
-                command = self._command(statement, tuple(rows[0]))
-                for row in rows:
-                    await cursor.execute(command, row)
+            return [await self._on_sqlite(connection, statement, values) for statement, values in queries]
+        if not queries:
+            return []
+        raw = await _raw(connection)
+        cursors = [raw.cursor(row_factory=namedtuple_row) for _ in queries]
+        async with raw.pipeline():
+            for cursor, (statement, values) in zip(cursors, queries, strict=True):
+                await cursor.execute(*self._command(statement, values))
+        return [await cursor.fetchall() for cursor in cursors]
 
-    def _command(self, statement: Any, columns: tuple[str, ...]) -> LiteralString:
-        """Return a statement as PostgreSQL reads it, for rows with these columns; it is compiled once."""
-        key = id(statement), columns
-        found = self._commands.get(key)
+    async def write(self, connection: AsyncConnection, *work: Query, commit: bool = False) -> None:
+        """Carry out statements, of insertions those that have rows; on PostgreSQL as one statement, sent with the commit."""
+        steps = [(statement, values) for statement, values in work if values.get("rows") != []]
+        if not self.is_postgresql:
+            for statement, values in steps:
+                await self._on_sqlite(connection, statement, values)
+            return
+        raw = await _raw(connection)
+        async with raw.pipeline(), raw.cursor() as cursor:
+            if steps:
+                await cursor.execute(*self._at_once(steps))
+            if commit:
+                await cursor.execute("COMMIT")
+
+    def _at_once(self, steps: Sequence[Query]) -> tuple[LiteralString, Mapping[str, Any]]:
+        """Return one command that does what several do, of which none sees what another does, and its values."""
+        commands = [self._command(statement, values) for statement, values in steps]
+        values = {f"{name}{number}": value for number, (_, own) in enumerate(commands) for name, value in own.items()}
+        texts = tuple(text for text, _ in commands)
+        found = self._together.get(texts)
         if found is None:
-            compiled = str(statement.compile(dialect=self.engine.dialect, column_keys=columns))
+            *before, last = (_PARAMETER.sub(rf"%(\g<1>{number})s", text) for number, text in enumerate(texts))
+            listed = ", ".join(f"step{number} AS ({text})" for number, text in enumerate(before))
+            found = self._together[texts] = f"WITH {listed} {last}" if listed else last
+        return found, values
+
+    async def _on_sqlite(self, connection: AsyncConnection, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+        if not isinstance(statement, Insertion):
+            result = await connection.execute(statement, values)
+        elif rows := values["rows"]:
+            result = await connection.execute(self._insertion(statement), rows)
+        else:
+            return []
+        return result.all() if result.returns_rows else []
+
+    def _insertion(self, insertion: Insertion) -> Any:
+        """Return the statement for SQLite."""
+        table, update, returning = insertion
+        found = self._insertions.get((table.name, update, returning))
+        if found is None:
+            found = sqlite.insert(table)
+            if update:
+                fresh = {name: found.excluded[name] for name in update}
+                found = found.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=fresh)
+            else:
+                found = found.on_conflict_do_nothing()
+            if returning:
+                found = found.returning(*(table.c[name] for name in returning))
+            self._insertions[table.name, update, returning] = found
+        return found
+
+    def _command(self, statement: Any, values: Mapping[str, Any]) -> tuple[LiteralString, Mapping[str, Any]]:
+        """Return a statement as PostgreSQL reads it, made once, and its values; all rows of an insertion are one value."""
+        if isinstance(statement, Insertion):
+            table, rows = statement.table, values["rows"]
+            columns = tuple(rows[0]) if rows else tuple(table.c.keys())
+            key = table.name, statement.update, statement.returning, columns
+            command = self._insertions.get(key)
+            if command is None:
+                command = self._insertions[key] = self._inserting(statement, columns)
+            binary = [name for name in columns if isinstance(table.c[name].type, LargeBinary)]
+            if binary:
+                rows = [row | {name: _hexadecimal(row[name]) for name in binary} for row in rows]
+            return command, {"rows": msgspec.json.encode(rows).decode()}
+        place = id(statement), tuple(values)
+        found = self._commands.get(place)
+        if found is None:
+            compiled = str(statement.compile(dialect=self.engine.dialect, column_keys=place[1]))
             # The statement is kept with it: its id is then nobody else's.
-            found = self._commands[key] = statement, compiled
-        return found[1]
+            found = self._commands[place] = statement, compiled
+        return found[1], values
+
+    def _inserting(self, insertion: Insertion, columns: Iterable[str]) -> str:
+        """Return the command that inserts rows out of a JSON array: one to prepare and to send, however many there are."""
+        quote = self.engine.dialect.identifier_preparer.quote
+        table, keys = quote(insertion.table.name), ", ".join(quote(each.name) for each in insertion.table.primary_key.columns)
+        listed = ", ".join(map(quote, columns))
+        fresh = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in insertion.update)
+        command = (
+            f"INSERT INTO {table} ({listed}) SELECT {listed} FROM json_populate_recordset(NULL::{table}, %(rows)s) "  # noqa: S608 - names of tables and columns
+            f"ON CONFLICT {f'({keys}) DO UPDATE SET {fresh}' if fresh else 'DO NOTHING'}"
+        )
+        return f"{command} RETURNING {', '.join(map(quote, insertion.returning))}" if insertion.returning else command
 
     async def require_ready(self) -> None:
         """Raise `ConfigError` when tables are missing, or the role gets past the walls between venues."""
@@ -153,7 +228,7 @@ class Database:
         await self.engine.dispose()
 
 
-NEWEST = "0001"
+NEWEST = "0002"
 """The newest step of the migrations."""
 
 
@@ -185,6 +260,15 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
+
+
+async def _raw(connection: AsyncConnection) -> psycopg.AsyncConnection[Any]:
+    return cast("psycopg.AsyncConnection[Any]", (await connection.get_raw_connection()).driver_connection)
+
+
+def _hexadecimal(value: bytes | None) -> str | None:
+    """Return bytes as PostgreSQL reads them out of text."""
+    return None if value is None else f"\\x{value.hex()}"
 
 
 def _first_line(error: Exception) -> str:

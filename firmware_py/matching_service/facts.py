@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal, NamedTuple, get_args
 
 import msgspec
-from sqlalchemy import bindparam, select
 
 from drivers.matching import wire
-from firmware_py.matching_service.database import Database
+from firmware_py.matching_service.database import Database, Insertion
 from firmware_py.matching_service.errors import Refused
-from firmware_py.matching_service.floor import Floor
+from firmware_py.matching_service.floor import Floor, enter, lock
 from firmware_py.matching_service.identity import Identity
 from firmware_py.matching_service.memory import Memory
 from firmware_py.matching_service.tables import fact
@@ -24,11 +23,7 @@ READS: dict[str, type[wire.Happened]] = {str(each.__struct_config__.tag): each f
 """What this version can read, by type."""
 
 
-_KNOWN = select(fact.c.source, fact.c.id).where(
-    fact.c.venue == bindparam("venue"),
-    fact.c.source.in_(bindparam("sources", expanding=True)),
-    fact.c.id.in_(bindparam("ids", expanding=True)),
-)
+_KEEP = Insertion(fact, returning=("source", "id"))
 _PLAIN = Annotated[str, wire.Plain]
 
 
@@ -77,13 +72,12 @@ async def take(
     """Keep the facts that are new and carry them out, in one transaction; return the venue's version too."""
     new = {(each.event.source, each.event.id): each for each in reversed(events)}
     async with memory.lock:
-        async with database.begin(chain=identity.chain, venue=identity.venue, writes=True) as connection:
-            floor = await Floor.lock(database, connection, memory, now_ms)
-            sources, ids = zip(*new, strict=True) if new else ((), ())
-            values = {"venue": identity.venue, "sources": sorted(set(sources)), "ids": list(ids)}
-            for source, id_ in await connection.execute(_KNOWN, values):
-                new.pop((source, id_), None)
-            kept = sorted(new.values(), key=lambda each: (each.event.source, each.sequence))
+        keep = _KEEP, {"rows": [_row(each, identity.venue, now_ms) for each in new.values()]}
+        async with database.begin_with(
+            lock(database, identity.venue), keep, chain=identity.chain, venue=identity.venue, writes=True
+        ) as (connection, (locked, fresh)):
+            floor = await enter(database, connection, memory, locked, now_ms)
+            kept = sorted((new[source, id_] for source, id_ in fresh), key=lambda each: (each.event.source, each.sequence))
             here = {each.member for each in floor.visits.values() if each.closed_ms is None and each.member is not None}
             come = {
                 each.what.presence.member
@@ -95,7 +89,7 @@ async def take(
             for each in kept:
                 if each.what is not None:
                     await _carry_out(floor, each.what, each.event.source, each.sequence)
-            state = await floor.finish((database.insertion(fact), [_row(each, identity.venue, now_ms) for each in kept]))
+            state = await floor.finish()
         memory.keep(state)
     unread = sum(each.what is None for each in kept)
     return wire.Taken(accepted=len(kept), duplicates=len(events) - len(kept), unread=unread), state.version

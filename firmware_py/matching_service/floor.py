@@ -6,17 +6,17 @@ All of it happens in memory, on copies of what is committed; `finish` writes wha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import msgspec
 from msgspec.structs import asdict, replace
-from sqlalchemy import bindparam, insert, select, union_all, update
+from sqlalchemy import bindparam, select, text, union_all, update
 from sqlalchemy import delete as erase
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.matching import wire
-from firmware_py.matching_service.database import Database
+from firmware_py.matching_service.database import Database, Insertion, Query
 from firmware_py.matching_service.memory import MatchRow, Memory, State, VisitRow, sent_to
 from firmware_py.matching_service.tables import AnyRow, block, card, chain, match, met, touched, venue, visit
 from kiosk.values import Introduction, MemberId, Mood, VisitId, Zone, ZoneId
@@ -32,6 +32,7 @@ _LOCK = (
     .where(venue.c.id == bindparam("venue"))
     .with_for_update(of=venue, key_share=True)
 )
+_LOCK_ALONE = _LOCK.where(text("pg_try_advisory_xact_lock(hashtextextended(:alone, 0))"))
 _MET = select(met.c.partner).where(met.c.chain == bindparam("chain"), met.c.member == bindparam("member"))
 _APART = union_all(
     _MET, select(block.c.other).where(block.c.chain == bindparam("chain"), block.c.member == bindparam("member"))
@@ -39,9 +40,43 @@ _APART = union_all(
 _SET = update(venue).where(venue.c.id == bindparam("which"))
 _SET_VERSION = _SET.values(version=bindparam("version"), turn=bindparam("turn"))
 _SET_ZONES = _SET.values(version=bindparam("version"), turn=bindparam("turn"), zones=bindparam("zones"))
-_TOUCH = insert(touched)
-_VISIT = tuple(name for name in VisitRow.__struct_fields__ if name != "id")
-_MATCH = ("partner_member", "introduction", "until_ms", "version", "counts", "told")
+_VISIT = Insertion(visit, tuple(name for name in VisitRow.__struct_fields__ if name != "id"))
+_MATCH = Insertion(match, ("partner_member", "introduction", "until_ms", "version", "counts", "told"))
+_MEETING, _TOUCH, _BLOCK, _CARD = (
+    Insertion(met, ("at_ms",)),
+    Insertion(touched),
+    Insertion(block),
+    Insertion(card, ("member", "blocked")),
+)
+
+
+class NameTakenError(Exception):
+    """Another transaction runs under this name."""
+
+
+def lock(database: Database, venue_id: str, alone: str = "") -> Query:
+    """Return the query that waits for a venue's lock, held until the end of the transaction; its row makes a `Floor`.
+
+    It waits for nothing and finds nothing while another transaction runs under the name `alone`.
+    """
+    if alone and database.is_postgresql:
+        return _LOCK_ALONE, {"venue": venue_id, "alone": alone}
+    return _LOCK, {"venue": venue_id}
+
+
+def apart(chain_id: str, member_id: MemberId) -> Query:
+    """Return the query for whom a member met within six months anywhere, or is never to meet."""
+    return _APART, {"chain": chain_id, "member": member_id}
+
+
+async def enter(
+    database: Database, connection: AsyncConnection, memory: Memory, locked: Sequence[AnyRow], now_ms: int
+) -> Floor:
+    """Return the floor of a venue whose lock was asked for; raise `NameTakenError` where it was not given."""
+    if not locked:
+        raise NameTakenError
+    state = await memory.read(database, connection, locked[0].version, locked[0].horizon)
+    return Floor(database, connection, memory, state, locked[0], now_ms)
 
 
 class Floor:
@@ -66,12 +101,6 @@ class Floor:
         self.turn: int = row.turn
         self.zones = msgspec.json.decode(row.zones, type=tuple[Zone, ...])
         self._before = (self.turn, self.zones)
-
-    @classmethod
-    async def lock(cls, database: Database, connection: AsyncConnection, memory: Memory, now_ms: int) -> Self:
-        """Wait for the venue's lock and return the floor; the lock is held until the end of the transaction."""
-        row = (await connection.execute(_LOCK, {"venue": memory.venue})).one()
-        return cls(database, connection, memory, await memory.read(connection, row.version, row.horizon), row, now_ms)
 
     def open(self, presence: wire.Presence, *, live: bool, source: str = "", sequence: int = 0) -> None:
         """Open a visit, unless it is known; the member's earlier one ends. The memory has looked the member up.
@@ -207,7 +236,7 @@ class Floor:
         pairs = sorted({(apart.one, apart.other), (apart.other, apart.one)})
         if apart.blocked:
             rows = [{"chain": self.memory.chain, "member": one, "other": other} for one, other in pairs]
-            await self._database.write(self._connection, [(self._database.insertion(block), rows)])
+            await self._database.write(self._connection, (_BLOCK, {"rows": rows}))
         else:
             both = {apart.one, apart.other}
             mine = block.c.chain == self.memory.chain
@@ -238,18 +267,16 @@ class Floor:
         mine = (card.c.chain == self.memory.chain, card.c.card == bound.card, card.c.key == bound.key)
         before = await self._connection.scalar(select(card.c.member).where(*mine))
         row = {"card": bound.card, "key": bound.key, "member": bound.member, "blocked": bound.blocked}
-        bind = self._database.insertion(card, ("member", "blocked"))
-        await self._database.write(self._connection, [(bind, [{"chain": self.memory.chain, **row}])])
+        await self._database.write(self._connection, (_CARD, {"rows": [{"chain": self.memory.chain, **row}]}))
         self._touched |= {bound.member} if before is None else {bound.member, before}
 
     def sent(self, visit_id: VisitId) -> tuple[wire.Sent, ...]:
         """Return who was sent to a visitor."""
         return sent_to({visit_id}, self.visits, self._matches)[visit_id]
 
-    async def apart(self, member_id: MemberId) -> set[MemberId]:
-        """Return whom a member met within six months anywhere, is to meet here, or is never to meet."""
-        values = {"chain": self.memory.chain, "member": member_id}
-        found = set(await self._connection.scalars(_APART, values))
+    def apart(self, member_id: MemberId, known: Collection[MemberId]) -> set[MemberId]:
+        """Return whom a member met within six months anywhere or is never to meet (`known`), and whom they are to meet here."""
+        found = set(known)
         for each in self._matches.values():
             if each.member == member_id and each.partner_member is not None:
                 found.add(each.partner_member)
@@ -267,25 +294,29 @@ class Floor:
             counters = {"approached": approached[id_], "introduced": introduced[id_], "version": self.version}
             self.visits[id_] = replace(self.visits[id_], **counters)
 
-    async def finish(self, *also: tuple[Any, Sequence[Mapping[str, Any]]]) -> State:
-        """Write what changed, and these statements' rows; return the venue as it is once that is committed."""
+    async def finish(self, *also: Query) -> State:
+        """Write what changed, and this, and commit it; return the venue as it is then."""
         self.count()
-        into, here = self._database.insertion, {"chain": self.memory.chain}
-        own = {"venue": self.memory.venue}
-        visits = [own | asdict(self.visits[each]) for each in sorted(self._changed & self.visits.keys())]
-        matches = [own | asdict(each) for _, each in sorted(self._rematched.items())]
+        here, own = {"chain": self.memory.chain}, {"venue": self.memory.venue}
         # In one order everywhere: neighbours who write the same pairs wait for each other, but never in a circle.
-        pairs = [{**here, "member": a, "partner": b, "at_ms": self.now_ms} for a, b in sorted(self._meetings)]
-        work = [*also, (into(visit, _VISIT), visits), (into(match, _MATCH), matches), (into(met, ("at_ms",)), pairs)]
-        work.append((_TOUCH, [{**here, "member": each} for each in sorted(self._touched)]))
+        work: list[Query] = [
+            *also,
+            (_VISIT, {"rows": [own | asdict(self.visits[each]) for each in sorted(self._changed & self.visits.keys())]}),
+            (_MATCH, {"rows": [own | asdict(each) for _, each in sorted(self._rematched.items())]}),
+            (
+                _MEETING,
+                {"rows": [{**here, "member": a, "partner": b, "at_ms": self.now_ms} for a, b in sorted(self._meetings)]},
+            ),
+            (_TOUCH, {"rows": [{**here, "member": each} for each in sorted(self._touched)]}),
+        ]
         changed = bool(self._changed) or (self.turn, self.zones) != self._before
         if changed:
             values = {"which": self.memory.venue, "version": self.version, "turn": self.turn}
             if self.zones != self._before[1]:
-                work.append((_SET_ZONES, [values | {"zones": msgspec.json.encode(self.zones)}]))
+                work.append((_SET_ZONES, values | {"zones": msgspec.json.encode(self.zones)}))
             else:
-                work.append((_SET_VERSION, [values]))
-        await self._database.write(self._connection, work)
+                work.append((_SET_VERSION, values))
+        await self._database.write(self._connection, *work, commit=True)
         return State(self.version, self._state.horizon, self.visits, self._matches) if changed else self._state
 
     def _change(self, visit_id: VisitId, **values: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.matching import wire
-from firmware_py.matching_service.database import Database
+from firmware_py.matching_service.database import Database, Query
 from firmware_py.matching_service.tables import AnyRow, match, member, venue, visit
 from kiosk.matching import Present, Profile, profile
 from kiosk.values import Member, MemberId, Mood, Now, Visit, VisitId, ZoneId
@@ -97,9 +97,9 @@ _MATCHES = select(*(match.c[name] for name in MatchRow.__struct_fields__)).where
     match.c.venue == bindparam("venue"), match.c.version > bindparam("since")
 )
 _VERSION = select(venue.c.version, venue.c.horizon).where(venue.c.id == bindparam("venue"))
-_PEOPLE = select(member.c.id, member.c.data, member.c.visits, member.c.approaches).where(
-    member.c.chain == bindparam("chain"), member.c.id.in_(bindparam("ids", expanding=True))
-)
+_IN_CHAIN = select(member.c.id, member.c.data, member.c.visits, member.c.approaches).where(member.c.chain == bindparam("chain"))
+_PEOPLE = _IN_CHAIN.where(member.c.id.in_(bindparam("ids", expanding=True)))
+_SOMEBODY = _IN_CHAIN.where(member.c.id == bindparam("id"))
 
 
 class Memory:
@@ -123,11 +123,11 @@ class Memory:
 
     async def refresh(self, database: Database) -> None:
         """Read what was committed meanwhile."""
-        async with database.begin(chain=self.chain, venue=self.venue) as connection:
-            row = (await connection.execute(_VERSION, {"venue": self.venue})).one()
-            await self.read(connection, row.version, row.horizon)
+        version = _VERSION, {"venue": self.venue}
+        async with database.begin_with(version, chain=self.chain, venue=self.venue) as (connection, ((row,),)):
+            await self.read(database, connection, row.version, row.horizon)
 
-    async def read(self, connection: AsyncConnection, version: int, horizon: int) -> State:
+    async def read(self, database: Database, connection: AsyncConnection, version: int, horizon: int) -> State:
         """Return the venue as it is at its version.
 
         Without the venue's lock, changes of a later version may be seen already; they are read once more with that version.
@@ -140,16 +140,16 @@ class Memory:
         if anew:
             self._revision = -1  # with visits, lifetime rates change
         values = {"venue": self.venue, "since": -1 if anew else known.version}
-        visits = {} if anew else dict(known.visits)
-        for row in (await connection.execute(_VISITS, values)).mappings():
-            visits[row["id"]] = VisitRow(**row)
-        matches = {} if anew else dict(known.matches)
-        for row in (await connection.execute(_MATCHES, values)).mappings():
-            key = row["visit"], row["partner"]
-            if row["introduction"] is None:
+        visits, matches = ({}, {}) if anew else (dict(known.visits), dict(known.matches))
+        found = await database.ask(connection, (_VISITS, values), (_MATCHES, values))
+        for row in found[0]:
+            visits[row.id] = VisitRow(**row._asdict())
+        for row in found[1]:
+            key = row.visit, row.partner
+            if row.introduction is None:
                 matches.pop(key, None)
             else:
-                matches[key] = MatchRow(**row)
+                matches[key] = MatchRow(**row._asdict())
         state = State(version, horizon, visits, matches)
         if known.version > version:
             self.state = state
@@ -163,9 +163,24 @@ class Memory:
             self.state = state
             self._present = {id_: each for id_, each in self._present.items() if state.visits.get(id_) is each[0]}
 
-    async def know(self, connection: AsyncConnection, revision: int, members: Collection[str], vocabulary: Vocabulary) -> None:
-        """Look up people whom this process does not know, and forget the others; they hold for one revision of the roster."""
+    def unknown(self, member_id: str) -> tuple[Query, ...]:
+        """Return the query for somebody whom this process does not know."""
+        return () if member_id in self._people else ((_SOMEBODY, {"chain": self.chain, "id": member_id}),)
+
+    async def know(
+        self,
+        connection: AsyncConnection,
+        revision: int,
+        members: Collection[str],
+        vocabulary: Vocabulary,
+        found: Iterable[AnyRow] = (),
+    ) -> None:
+        """Look up people whom this process does not know, and forget the others; they hold for one revision of the roster.
+
+        Some may have been `found` already.
+        """
         people = self._people if revision == self._revision else {}
+        people = people | {row.id: _person(row, vocabulary) for row in found}
         missing = [each for each in members if each not in people]
         people = {each: people.get(each) for each in members}
         if missing:
@@ -226,11 +241,18 @@ class Memories:
         memory.heard = max(memory.heard, version)
         return memory.state.version < version
 
-    def looked(self, venue_id: str, version: int) -> bool:
-        """Take the version that the database has, which may be an older one, from a backup; return whether that is news."""
+    def version(self, venue_id: str) -> int:
+        """Return the version at which a venue is remembered, -1 for none."""
         memory = self._venues.get(venue_id)
-        if memory is not None and memory.state.version > version:
-            del self._venues[venue_id]
+        return -1 if memory is None else memory.state.version
+
+    def looked(self, venue_id: str, version: int, before: int) -> bool:
+        """Take the version that the database has; return whether that is news.
+
+        `before` is the one that was remembered when the database was asked: from a backup comes an older one than that.
+        """
+        if version < before:
+            self._venues.pop(venue_id, None)
             return True
         return self.heard(venue_id, version)
 

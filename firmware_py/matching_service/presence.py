@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select
 
 from firmware_py.matching_service.database import Database, DatabaseUnavailable
 from firmware_py.matching_service.identity import Identity
-from firmware_py.matching_service.memory import Memories
+from firmware_py.matching_service.memory import Memories, Memory
 from firmware_py.matching_service.tables import venue
 
 LOOK_S = 0.5
@@ -67,23 +67,23 @@ class Watch:
         # Before the first look, so that nothing falls between.
         waiting.add(event)
         try:
-            version = await self._newest(identity, since, look=wait_s <= 0)
-            if version == since != 0 and wait_s > 0:
+            memory = await self._newest(identity, since, look=wait_s <= 0)
+            if memory.state.version == since != 0 and wait_s > 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
-                        while version == since:
+                        while memory.state.version == since:
                             await event.wait()
                             await asyncio.sleep(GATHER_S)
                             event.clear()
-                            version = await self._newest(identity, since, look=False)
-            return self._memories.of(identity.chain, identity.venue).page(since, self._clock())
+                            memory = await self._newest(identity, since, look=False)
+            return memory.page(since, self._clock())
         finally:
             waiting.discard(event)
             if not waiting and self._waiting.get(identity.venue) is waiting:
                 del self._waiting[identity.venue]
 
-    async def _newest(self, identity: Identity, since: int, *, look: bool) -> int:
-        """Bring the memory of a venue up to what was heard of it, or to what there is; return its version.
+    async def _newest(self, identity: Identity, since: int, *, look: bool) -> Memory:
+        """Return the memory of a venue, brought up to what was heard of it, or to what there is.
 
         Doors that are woken by the same word are served by one query.
         """
@@ -96,7 +96,7 @@ class Watch:
                     await memory.refresh(self._database)
                     # Whatever was heard: there is no more, after a restore for instance.
                     memory.heard = min(memory.heard, memory.state.version)
-        return memory.state.version
+        return memory
 
     def _wake(self, venue_id: str) -> None:
         for event in self._waiting.get(venue_id, ()):
@@ -108,13 +108,14 @@ class Watch:
             await asyncio.sleep(LOOK_S)
             if not self._waiting:
                 continue
+            before = {each: self._memories.version(each) for each in self._waiting}
             try:
                 async with self._database.begin() as connection:
-                    rows = (await connection.execute(_LOOK, {"ids": sorted(self._waiting)})).all()
+                    rows = (await connection.execute(_LOOK, {"ids": sorted(before)})).all()
             except DatabaseUnavailable:
                 continue
             for row in rows:
-                if self._memories.looked(row.id, row.version):
+                if self._memories.looked(row.id, row.version, before[row.id]):
                     self._wake(row.id)
 
     async def _listen(self) -> None:

@@ -15,7 +15,7 @@ from drivers.errors import ConfigError
 from drivers.matching import wire
 from firmware_py.config import short
 from firmware_py.keys import employer_hash
-from firmware_py.matching_service.database import Database
+from firmware_py.matching_service.database import Database, Insertion
 from firmware_py.matching_service.identity import Identity
 from firmware_py.matching_service.tables import block, card, chain, member, met, touched
 from kiosk.values import Member
@@ -23,6 +23,9 @@ from kiosk.values import Member
 NUMBERED = 5_000
 """How many changes get their versions in one transaction."""
 LARGEST_PAGE = 2_000
+
+
+_MEMBER = Insertion(member, ("version", "data"))
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +110,7 @@ async def take_members(database: Database, chain_id: str, members: Sequence[Memb
             {"chain": chain_id, "id": each, "version": version, "data": fresh[each]}
             for version, each in enumerate(changed, row.version + 1)
         ]
-        await database.write(connection, [(database.insertion(member, ("version", "data")), rows)])
+        await database.write(connection, (_MEMBER, {"rows": rows}))
         if rows:
             await _set_version(connection, chain_id, row.version + len(rows), revision=row.revision + 1)
         added = sum(before.get(each) is None for each in changed)

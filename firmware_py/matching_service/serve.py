@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import ssl
 from ipaddress import ip_address
@@ -52,7 +53,10 @@ class TerminalProtocol(HttpToolsProtocol):
         certificate = None if tls is None else tls.getpeercert()
         if certificate:
             names = certificate.get("subjectAltName", ())
-            self._tls = {"client_cert_uris": tuple(value for kind, value in names if kind == "URI")}
+            self._tls = {
+                "client_cert_uris": tuple(value for kind, value in names if kind == "URI"),
+                "client_cert_from_s": ssl.cert_time_to_seconds(str(certificate["notBefore"])),
+            }
 
     def on_message_begin(self) -> None:
         """Put it into each request."""
@@ -95,6 +99,7 @@ def serve(database: str, listen: Listen, processes: int) -> None:
         lifespan="on",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=END_S,
         timeout_keep_alive=KEEP_S,
         ssl_certfile=listen.certificate,
@@ -106,7 +111,11 @@ def serve(database: str, listen: Listen, processes: int) -> None:
 
 def from_environment() -> Starlette:
     """Return the application on the database that the environment names."""
-    return application(Service(Database(os.environ[DATABASE])))
+    app = application(Service(Database(os.environ[DATABASE])))
+    # What was loaded until now stays: looking through it for garbage again and again is what made the slowest answers slow.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _check(listen: Listen) -> None:

@@ -1,7 +1,7 @@
 """The tables of the matching service; the migrations make them, and row security on PostgreSQL keeps venues and chains apart.
 
-`chain`, `venue` and `token` hold nothing about people and are read before anybody knows whose request it is. All the others
-belong to a chain or to a venue, and on PostgreSQL no query sees rows of another.
+`chain`, `venue`, `token` and `revoked` hold nothing about people and are read before anybody knows whose request it is. All
+the others belong to a chain or to a venue, and on PostgreSQL no query sees rows of another.
 """
 
 from __future__ import annotations
@@ -64,6 +64,14 @@ token = Table(
     Column("hash", LargeBinary, primary_key=True),  # SHA-256: a token has 256 random bits
     Column("venue", String, ForeignKey("venue.id"), nullable=False),
     Column("terminal", String, nullable=False),
+)
+
+revoked = Table(
+    "revoked",
+    metadata,
+    Column("venue", String, ForeignKey("venue.id"), primary_key=True),
+    Column("terminal", String, primary_key=True),
+    Column("until_s", BigInteger, nullable=False),  # certificates that hold from then, UTC, or from earlier are refused
 )
 
 member = Table(

@@ -348,6 +348,18 @@ def test_each_trouble_of_the_simulated_service_is_its_own_error(trouble: str, er
     service.open()
 
 
+def test_a_slow_service_that_is_well_again_answers_those_who_wait() -> None:
+    settings = FakeMatching.Settings(name=uuid4().hex)
+    hand, service = FakeMatching.hand(settings.name), FakeMatching(settings)
+    service.open()
+    hand.slow(3600)
+    waiting = threading.Thread(target=lambda: service.check_in(CheckIn(presence=presence(1)), 3600))
+    waiting.start()
+    hand.well()
+    waiting.join(30)
+    assert [each.visit for each in hand.asked] == [presence(1).visit]
+
+
 @pytest.fixture
 def far() -> Iterator[FarService]:
     with FarService(VENUE) as far:

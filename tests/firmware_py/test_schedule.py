@@ -98,6 +98,14 @@ def test_what_is_no_calendar_is_told_in_a_line(tmp_path: Path, text: str) -> Non
     assert "\n" not in answer.trouble
 
 
+@pytest.mark.parametrize("coding", ["latin-1", "utf-16"])
+def test_a_calendar_in_another_coding_is_told_with_its_line(tmp_path: Path, coding: str) -> None:
+    file = write(tmp_path, "")
+    file.write_bytes("BEGIN:VCALENDAR\r\nX-NAME:Café\r\nEND:VCALENDAR\r\n".encode(coding))
+    line = 2 if coding == "latin-1" else 1
+    assert read(file, ZONE, DAY).trouble == f"{file} is not in UTF-8, from line {line} on; save it in UTF-8"
+
+
 def test_a_rule_that_asks_for_more_than_there_is_costs_the_list_and_nothing_else(tmp_path: Path) -> None:
     """A calendar that is read has at most so many events; one that cannot be read within its bounds is given up."""
     every = ",".join(map(str, range(60)))

@@ -182,6 +182,23 @@ def test_a_refusal_is_told_to_staff_once_and_settled_when_it_is_over(cafe: Cafe,
     front.until(lambda door: door.call("notices.list") == [])
 
 
+def test_a_service_that_takes_no_reports_still_tells_who_is_on_the_roster_and_is_told_all_later(cafe: Cafe) -> None:
+    cafe.hand.spurn()
+    with cafe.door("front", double_tap_s=0.001) as front, ExitStack() as stack:
+        stack.callback(cafe.hand.gone)
+        front.until_known(1, 12)
+        front.tap(1)
+        front.until_answered(Signal.NOT_YET)
+        front.until_health(JOURNAL, Health.DOWN)
+        cafe.hand.admit(person(70))
+        front.touch("01020304")  # nobody's card: the roster is asked for anew
+        front.until(lambda door: door.holds(70))
+        assert cafe.hand.facts == ()
+        cafe.hand.well()
+        front.until(lambda door: door.outbox() == [])
+        assert set(cafe.hand.here) == set(front.state.visits)
+
+
 def apart_at(door: SharedDoor, number: int) -> tuple[set[MemberId], set[MemberId]]:
     """Return whom a member has met, and whom they are never to meet, as the door has it."""
     with closing(door.terminal._ledger.reader()) as ledger:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from drivers.matching.wire import BATCH
+from firmware_py.cli import main
 from firmware_py.matching_service import certificates
 from firmware_py.matching_service.identity import Identity
+from firmware_py.matching_service.serve import DATABASE
 from tests.rigs.service import CHAIN, RunningService
 
 
@@ -104,3 +109,54 @@ def test_a_body_of_a_hundred_megabytes_is_cut_off_and_the_neighbour_is_served(se
         wire.close()
     with client(service, service.certificate("mitte", "back")) as http:
         assert http.get("/v1/venues/mitte/presence").status_code == 200
+
+
+def until_refused(http: httpx.Client) -> httpx.Response:
+    """Ask until the answer is no."""
+    until = time.monotonic() + 60
+    while True:
+        answer = http.get("/v1/venues/mitte/presence")
+        if answer.status_code != 200:
+            return answer
+        assert time.monotonic() < until
+
+
+def test_a_stolen_terminal_is_shut_out_of_open_connections_too_and_its_successor_is_let_in(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DATABASE, service.database)
+    word = {"Authorization": f"Bearer {service.token('mitte', 'stolen')}"}
+    with (
+        client(service, service.certificate("mitte", "stolen")) as stolen,
+        client(service) as with_token,
+        client(service, service.certificate("mitte", "honest")) as honest,
+    ):
+        version = stolen.get("/v1/venues/mitte/presence").json()["version"]
+        assert with_token.get("/v1/venues/mitte/presence", headers=word).status_code == 200
+        assert main(["matching", "terminal", "revoke", "mitte", "stolen"]) == 0
+        assert capsys.readouterr().out.endswith("and 1 tokens\n")
+        refused = until_refused(stolen)
+        assert (refused.status_code, refused.json()["detail"]) == (401, "this certificate was revoked")
+        assert refused.json()["value"] == "fikatap://kaffe/mitte/stolen"
+        assert with_token.get("/v1/venues/mitte/presence", headers=word).status_code == 401
+        assert honest.get(f"/v1/venues/mitte/presence?since={version}").status_code == 200
+    assert main(["matching", "certificate", "terminal", str(service.folder / "tls"), "mitte", "stolen"]) == 0
+    certificate, key = map(Path, capsys.readouterr().out.split())
+    with client(service, (certificate, key)) as successor:
+        assert successor.get("/v1/venues/mitte/presence").status_code == 200
+
+
+def test_who_is_shut_out_while_they_wait_for_news_is_not_told_them(
+    service: RunningService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE, service.database)
+    with client(service, service.certificate("nord", "listener")) as listener:
+        fact = {"specversion": "1.0", "id": "1", "source": "x", "type": "unheard-of"}
+        opened = {"presence": {"visit": "x-1", "member": "m", "number": 1, "door": "x"}}
+        batch = [{**fact, "type": "se.fikatap.visit.opened.v1", "data": opened}]
+        header = {"Content-Type": BATCH}
+        assert listener.post("/v1/venues/nord/events", content=json.dumps(batch), headers=header).status_code == 200
+        version = listener.get("/v1/venues/nord/presence").json()["version"]
+        assert main(["matching", "terminal", "revoke", "nord", "listener"]) == 0
+        waited = listener.get(f"/v1/venues/nord/presence?since={version}", headers={"Prefer": "wait=5"})
+        assert waited.status_code == 401

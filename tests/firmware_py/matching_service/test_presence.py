@@ -7,6 +7,7 @@ import asyncio
 from sqlalchemy import update
 
 from drivers.matching import wire
+from firmware_py.matching_service.memory import Memories, State
 from firmware_py.matching_service.tables import venue
 from kiosk.effects import Ending
 from kiosk.values import VisitId
@@ -88,3 +89,15 @@ def test_how_long_somebody_talks_is_told_on_no_clock(sqlite: str) -> None:
         assert (await door.check_in(BO)).introduction is not None
 
     play(sqlite, story)
+
+
+def test_what_was_committed_while_versions_were_looked_at_is_no_older_database() -> None:
+    memories = Memories()
+    memory = memories.of("kaffe", "mitte")
+    memory.keep(State(7, 0, {}, {}))
+    before = memories.version("mitte")
+    memory.keep(State(8, 0, {}, {}))  # a check-in, after the database was asked and before it answered
+    assert not memories.looked("mitte", 7, before)
+    assert memories.of("kaffe", "mitte") is memory
+    assert memories.looked("mitte", 5, before), "a database from a backup is older than what was known before"
+    assert memories.of("kaffe", "mitte") is not memory
