@@ -258,11 +258,15 @@ def _bring_on(fresh: Path, copy: Path, lost: State | None, words: Words) -> Rest
         try:
             connection.pragma("journal_mode", "memory")  # what is left of it by a power cut is copied anew
             connection.pragma("secure_delete", 1)
-            with connection:
-                restored = _redo(connection, copy, lost)
-                _note(connection, restored, words(restored))
+            # Not `with connection`: where SQLite has rolled back by itself, that fails, and hides what had failed.
+            connection.execute("BEGIN IMMEDIATE")
+            restored = _redo(connection, copy, lost)
+            _note(connection, restored, words(restored))
+            connection.execute("COMMIT")
         finally:
             connection.close()
+    except (apsw.FullError, apsw.IOError, apsw.ReadOnlyError, apsw.CantOpenError) as error:
+        raise told(fresh, error) from error  # the ledger's disk; the copy may be good
     except apsw.Error as error:
         raise BackupError(f"{copy} can't be brought on: {error}") from error
     return restored

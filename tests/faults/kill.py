@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,6 +109,7 @@ class _Door:
             pass
         client = ControlClient(self._folder / "control.sock", timeout=None)
         client.watch()
+        client.call("status")  # which is answered after it has begun to tell: no welcome is missed
         self._watching = threading.Thread(target=self._watch, args=(client,))
         self._watching.start()
 
@@ -183,11 +183,8 @@ def kills(count: int, seed: int, source: Path = ROOT) -> Report:
                 door.kill()
             door.start()
             door.until_ready()
-            deadline = time.monotonic() + PATIENCE_S
-            while jobs := door.status()["jobs"]:
-                if time.monotonic() > deadline:
-                    wrong.append(f"jobs that come to no end: {jobs}")
-                    break
+            if not door.until(lambda: not door.status()["jobs"]):
+                wrong.append(f"jobs that come to no end: {door.status()['jobs']}")
             if (code := door.kill(signal.SIGTERM)) != 0:
                 wrong.append(f"the last exit code was {code}")
             wrong += _judge(path, door.welcomed)

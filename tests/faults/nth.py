@@ -56,6 +56,8 @@ class FailingDisk(apsw.VFS):
         """Which of the ways in which a call may fail."""
         self.lasts = False
         self.mended = False
+        self.elsewhere = "/dev/null/"
+        """What lies in this folder is on another disk, which is well."""
         self.failed: Counter[str] = Counter()
         self.retried = 0
         """Writes to a journal whose sync had failed, without opening it anew: its pages may count as written and not be."""
@@ -70,16 +72,20 @@ class FailingDisk(apsw.VFS):
             self.failed[what] += 1
             raise apsw.exception_for(faults[self.how % len(faults)])
 
+    def call_on(self, file: str, what: str) -> None:
+        """Count a call about a file by its name, or fail it."""
+        if not file.startswith(self.elsewhere):
+            self.call(what)
+
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> _File:  # noqa: N802 - apsw's name
-        self.call("open")
         return _File(self, name, flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - ditto
-        self.call("delete")
+        self.call_on(filename, "delete")
         super().xDelete(filename, syncdir)
 
     def xAccess(self, pathname: str, flags: int) -> bool:  # noqa: N802 - ditto
-        self.call("access")
+        self.call_on(pathname, "access")
         return super().xAccess(pathname, flags)
 
     def excepthook(self, *_: object) -> bool:  # the exception itself is what is looked at
@@ -88,35 +94,40 @@ class FailingDisk(apsw.VFS):
 
 class _File(apsw.VFSFile):
     def __init__(self, disk: FailingDisk, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
-        super().__init__(REAL, name, flags)
         self._disk = disk
-        self._is_journal = str(name.filename() if isinstance(name, apsw.URIFilename) else name).endswith("-wal")
+        self._name = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
+        self._call("open")
+        super().__init__(REAL, name, flags)
+        self._is_journal = self._name.endswith("-wal")
         self._sync_failed = False
 
+    def _call(self, what: str) -> None:
+        self._disk.call_on(self._name, what)
+
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - ditto
-        self._disk.call("read")
+        self._call("read")
         return super().xRead(amount, offset)
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802 - ditto
-        self._disk.call("write")
+        self._call("write")
         self._disk.retried += self._is_journal and self._sync_failed
         super().xWrite(data, offset)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802 - ditto
-        self._disk.call("truncate")
+        self._call("truncate")
         super().xTruncate(newsize)
 
     def xSync(self, flags: int) -> None:  # noqa: N802, ARG002 - ditto; nothing here loses power
         self._sync_failed = True
-        self._disk.call("sync")
+        self._call("sync")
         self._sync_failed = False
 
     def xFileSize(self) -> int:  # noqa: N802 - ditto
-        self._disk.call("size")
+        self._call("size")
         return super().xFileSize()
 
     def xLock(self, level: int) -> None:  # noqa: N802 - ditto
-        self._disk.call("lock")
+        self._call("lock")
         super().xLock(level)
 
     def excepthook(self, *_: object) -> bool:  # ditto

@@ -18,8 +18,17 @@ PLANTED = {
         "firmware_py/ledger.py",
         {'connection.execute("BEGIN IMMEDIATE")': "pass", 'connection.execute("COMMIT")': "pass"},
     ),
+    "unmarked badges of": (
+        "kiosk/spool.py",
+        {
+            "    spool = Spool(jobs={job.id: job for job in jobs})\n": """\
+    jobs = tuple(replace(job, state=JobState.QUEUED) for job in jobs)
+    spool = Spool(jobs={job.id: job for job in jobs})
+"""
+        },
+    ),
 }
-"""What the kills must find, and the bug that makes it: no transaction. (What had begun is printed again: the simulation's.)"""
+"""What the kills must find, and the bug that makes it: no transaction; what had begun is printed again."""
 A_ROUND, ROUNDS = 24, 6
 """Kills in a round, and in how many rounds a planted bug must have been found."""
 

@@ -424,25 +424,25 @@ class Schedule:
                 inbox=SimInbox(world),
             )
             self._terminal.run()
-        except PowerCut:
-            if ledger is not None:
-                ledger.close()
-            world.died()
-            self._close_readers()
-            disk.cut(self.rng)
-            if self._disk_lost:
-                self._change_disk()
-            rests = self._boot_anew()
-        except LedgerError as error:
-            world.note(f"no start: {error}")
-        except Killed:
-            pass
+        except (PowerCut, Killed, LedgerError) as error:
+            end = disk.dead or error  # an end is an end, whatever SQLite and the program made of it
+            if isinstance(end, PowerCut):
+                if ledger is not None:
+                    ledger.close()
+                world.died()
+                self._close_readers()
+                disk.cut(self.rng)
+                if self._disk_lost:
+                    self._change_disk()
+                rests = self._boot_anew()
+            elif isinstance(end, LedgerError):
+                world.note(f"no start: {error}")
         finally:
             world.died()
             if ledger is not None:
                 ledger.close()
             self._close_readers()
-            disk.dead = False
+            disk.dead = None
             self._terminal = None
         self.restarts += 1
         self._rest(rests)
@@ -476,7 +476,7 @@ class Schedule:
         if self.second is not None:
             self.second.died()
         for connection in apsw.connections():
-            if self.cafe.disk.dead or connection.filename.startswith(str(self.path)):
+            if self.cafe.disk.dead is not None or connection.filename.startswith(str(self.path)):
                 with suppress(apsw.Error):
                     connection.close(True)
 

@@ -31,8 +31,8 @@ class VolatileDisk(apsw.VFS):
     def __init__(self) -> None:
         super().__init__(NAME, REAL)
         self._unsynced: dict[str, Unsynced] = {}
-        self.dead = False
-        """Whether the process has ended: what its connections still write while they are closed goes nowhere."""
+        self.dead: BaseException | None = None
+        """How the process ended: what its connections still write while they are closed goes nowhere, and it opens nothing."""
         self.elsewhere = "/dev/null/"
         """What lies in this folder is on another disk: no fault of this one hits it."""
         self.fault: type[apsw.Error] | None = None
@@ -43,12 +43,12 @@ class VolatileDisk(apsw.VFS):
     def new(self) -> None:
         """Start with an empty cache and power."""
         self._unsynced.clear()
-        self.dead = False
+        self.dead = None
         self.fault = self.sync_fault = None
 
-    def die(self) -> None:
+    def die(self, end: BaseException) -> None:
         """Take no more from this process."""
-        self.dead = True
+        self.dead = end
 
     def unsynced(self, name: str) -> Unsynced:
         """Return what is in the cache for a file."""
@@ -80,10 +80,13 @@ class VolatileDisk(apsw.VFS):
         self.new()
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> _File:  # noqa: N802 - apsw's name
+        if self.dead is not None:
+            # Of an end that comes in a commit `with connection` makes an error of SQLite's, after which a program would go on.
+            raise self.dead
         return _File(self, name, flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - ditto
-        if not self.dead:
+        if self.dead is None:
             self._unsynced.pop(filename, None)
             super().xDelete(filename, syncdir)
 
@@ -100,7 +103,7 @@ class _File(apsw.VFSFile):
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802 - ditto
         disk = self._disk
-        if disk.dead:
+        if disk.dead is not None:
             return
         if disk.fault is not None and self._here:
             raise disk.fault
@@ -110,7 +113,7 @@ class _File(apsw.VFSFile):
         super().xWrite(data, offset)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802 - ditto
-        if self._disk.dead:
+        if self._disk.dead is not None:
             return
         size = self.xFileSize()
         if newsize < size:
@@ -119,7 +122,7 @@ class _File(apsw.VFSFile):
 
     def xSync(self, flags: int) -> None:  # noqa: ARG002, N802 - ditto
         disk = self._disk
-        if disk.dead:
+        if disk.dead is not None:
             return
         if disk.sync_fault is not None and self._here:
             raise disk.sync_fault

@@ -1,4 +1,4 @@
-"""Six thousand mornings with accidents, none of which may break a promise; and planted bugs, each of which must be caught.
+"""Ten thousand mornings with accidents, none of which may break a promise; and planted bugs, each of which must be caught.
 
 `python -m tests.simulation FIRST COUNT` plays others, and so does `make soak`.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -18,14 +17,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.rigs.namespace import ROOT
 from tests.simulation.campaign import play
+from tests.simulation.plant import BUGS, plant
 
-ROOT = Path(__file__).parents[2]
-SCHEDULES, SLICES, A_SHARE = 6_000, 6, 50
+SCHEDULES, SLICES, A_SHARE = 10_000, 10, 50
 A_SLICE = SCHEDULES // SLICES
 WITH_SECOND = SCHEDULES // 6
 """In so many there is a second medium, at least."""
-BUGS = sorted((Path(__file__).parent / "bugs").glob("*.patch"))
+PLANTED = sorted(patch.stem for patch in BUGS.glob("*.patch"))
 AT_MOST = 2_000
 """In how many schedules a planted bug must have been caught."""
 
@@ -102,12 +102,9 @@ def test_a_seed_is_the_same_schedule_each_time(seed: int) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.stem)
-def test_a_planted_bug_is_caught(bug: Path, tmp_path: Path) -> None:
-    for package in ("kiosk", "drivers", "firmware_py"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "fonts"))
-    (tmp_path / "tests").symlink_to(ROOT / "tests")
-    subprocess.run(["patch", "--quiet", "--strip=1", f"--input={bug}"], cwd=tmp_path, check=True)
+@pytest.mark.parametrize("bug", PLANTED)
+def test_a_planted_bug_is_caught(bug: str, tmp_path: Path) -> None:
+    plant(bug, tmp_path)
     found = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--until-broken", str(AT_MOST)],
         cwd=tmp_path,
@@ -115,9 +112,9 @@ def test_a_planted_bug_is_caught(bug: Path, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert found.returncode == 1, f"{bug.stem} was not caught in {AT_MOST} schedules\n{found.stderr}"
+    assert found.returncode == 1, f"{bug} was not caught in {AT_MOST} schedules\n{found.stderr}"
     assert "broken promise" in found.stdout
 
 
 def test_each_kind_of_bug_is_planted() -> None:
-    assert len(BUGS) >= 11
+    assert len(PLANTED) >= 12

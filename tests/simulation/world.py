@@ -96,7 +96,7 @@ class World:
         """Jobs that are no badges; nobody asks about them."""
         self.answers = 0
         self.taps = 0
-        self.ends: Callable[[], None] = lambda: None
+        self.ends: Callable[[BaseException], None] = lambda _: None
         """Called when the process ends without its doing; its disk then takes no more from it."""
         self.lanes: list[SimLane] = []
         self.seen: dict[int, int] = {}
@@ -171,15 +171,16 @@ class World:
         """Kill the process, if it runs."""
         if self.alive:
             self.note("kill -9")
-            self.alive = False
-            self.ends()
-            raise Killed
+            self._end(Killed())
 
     def lose_power(self) -> NoReturn:
         """Be without power from here on: what the program still does on its way out reaches nothing."""
+        self._end(PowerCut())
+
+    def _end(self, how: BaseException) -> NoReturn:
         self.alive = False
-        self.ends()
-        raise PowerCut
+        self.ends(how)
+        raise how
 
     def died(self) -> None:
         """Forget what only the program knew: nobody is answered by a box without power."""

@@ -18,11 +18,12 @@ import msgspec
 from tests.soak.cafe import WARM_UP, WINDOW, soaked
 from tests.soak.test_soak import STEADY_B, check
 
-SCHEDULES = 2_000
+SCHEDULES = 500
 FIRST_SCHEDULE = 1_000_000
 """Far from those of `make test`."""
 TAPS = 40_000
-FUZZ = "10"
+FUZZ = "2"
+"""Twice as many examples as in `make test`, and other ones each time."""
 
 
 class Soak:
