@@ -1,4 +1,4 @@
-"""Lights and a buzzer on the GPIO pins of a Raspberry Pi, through gpiozero 2 (https://gpiozero.readthedocs.io).
+"""Lights, a buzzer and buttons on the GPIO pins of a Raspberry Pi, through gpiozero 2 (https://gpiozero.readthedocs.io).
 
 Pins go by their Broadcom (GPIO) numbers. gpiozero tries four pin libraries and ends with an experimental one that writes to
 registers; here it is lgpio, or the one that the environment variable GPIOZERO_PIN_FACTORY names, and none is fallen back to.
@@ -7,7 +7,8 @@ registers; here it is lgpio, or the one that the environment variable GPIOZERO_P
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import Any
@@ -16,6 +17,9 @@ from drivers.errors import ConfigError, DeviceLost, DeviceMissing
 
 PIN_NUMBERS = range(28)
 """The GPIO numbers of the 40-pin header."""
+
+BOUNCE_S = 0.02
+"""How long the contacts of a cheap button may open and close again, both when it is pushed and when it is let go."""
 
 _FADE_S = 0.5
 _choosing = Lock()
@@ -120,3 +124,37 @@ class Buzzer:
         """Stop and free the pin; never raises."""
         with suppress(Exception):
             self._buzzer.close()
+
+
+class Push:
+    """A push button between a pin and ground; `pressed` is called once for each press, in a thread of the pin library."""
+
+    def __init__(self, pin: int, pressed: Callable[[], None]) -> None:
+        self._what = f"the button on GPIO {pin}"
+        self._pressed = pressed
+        self._moved_at = -BOUNCE_S
+        with _opening(self._what) as gpiozero:
+            # The pin library leaves out shorter spikes; what bounces all the same, whichever library it is, is left out here.
+            self._button = gpiozero.Button(pin, pull_up=True, bounce_time=BOUNCE_S)
+            self._button.when_pressed = self._went_down
+            self._button.when_released = self._moves
+
+    def _went_down(self) -> None:
+        if self._moves() >= BOUNCE_S:
+            self._pressed()
+
+    def _moves(self) -> float:
+        """Note that the contact moved; return how long it had been at rest before, in seconds."""
+        before, self._moved_at = self._moved_at, time.monotonic()
+        return self._moved_at - before
+
+    @property
+    def down(self) -> bool:
+        """Whether it is down now."""
+        with _using(self._what):
+            return bool(self._button.is_pressed)
+
+    def close(self) -> None:
+        """Free its pin; never raises."""
+        with suppress(Exception):
+            self._button.close()

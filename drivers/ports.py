@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from drivers.matching.wire import CheckIn, Fact, PresencePage, Proposal, RosterPage
 from kiosk.signals import Signal
-from kiosk.values import Cause, ZoneId
+from kiosk.values import Cause, Mood, ZoneId
 
 
 class Device(Protocol):
@@ -156,6 +156,19 @@ class Sounder(Device, Protocol):
     @abstractmethod
     def play(self, signal: Signal) -> None:
         """Play an answer's sound to its end (at most one second)."""
+
+
+class Buttons(Device, Protocol):
+    """The buttons beside a reader on which visitors say what they want of their visit, one for each mood."""
+
+    @abstractmethod
+    def wait_for_press(self, timeout: float) -> Mood | None:
+        """Return the next press, or None after `timeout` seconds.
+
+        Each press is returned once, however long it lasts and however its contact bounces, also one that came while nobody
+        waited. A button that is down when the buttons are opened makes `open` raise `DeviceRefused`: it is stuck, or its wires
+        touch. Raise `DeviceLost` when the buttons go.
+        """
 
 
 class MatchingService(Device, Protocol):

@@ -25,6 +25,10 @@ DRIVERS: dict[str, dict[str, str]] = {
         "gpio": "drivers.sounders.gpio:GpioSounder",
         "fake": "drivers.sounders.fake:FakeSounder",
     },
+    "buttons": {
+        "gpio": "drivers.buttons.gpio:GpioButtons",
+        "fake": "drivers.buttons.fake:FakeButtons",
+    },
     "matching": {
         "http": "drivers.matching.http:HttpMatching",
         "fake": "drivers.matching.fake:FakeMatching",

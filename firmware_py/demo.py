@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,12 +15,13 @@ from msgspec import Struct
 
 from drivers.errors import DeviceSilent
 from drivers.lights.fake import FakeLights
+from drivers.matching.fake import FakeMatching
 from drivers.ports import PresentedCard
 from drivers.printers.fake import FakePrinter
 from drivers.readers.fake import FakeReader
 from drivers.sounders.fake import FakeSounder
 from firmware_py.clock import Clock
-from firmware_py.config import parse
+from firmware_py.config import Config, parse
 from firmware_py.keys import VenueKey, key_path
 from firmware_py.ledger import Ledger
 from firmware_py.roster import made_up_members
@@ -41,6 +41,9 @@ NAME = "demo"
 """The hands of the simulated devices."""
 PATIENCE_S = 20.0
 """How long a demonstration waits for a badge before it calls that a fault."""
+
+MOST_HEARD = 1_000
+"""So much of what happened is remembered, the newest; a tap leads to some twenty things."""
 
 CONFIG = """
 [cafe]
@@ -131,7 +134,7 @@ class _Ear:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._heard: deque[Event | Effect] = deque()
+        self._heard: deque[Event | Effect] = deque(maxlen=MOST_HEARD)
         self.on: Callable[[Event | Effect], None] = lambda _: None
 
     def __call__(self, what: Event | Effect) -> None:
@@ -159,6 +162,9 @@ class _Ear:
 class Cafe:
     """The sample café, open as long as it is used as a context manager."""
 
+    hands = NAME
+    """The name of the simulated devices' hands."""
+
     def __init__(self, *, language: Language = Language.SV, profile: str = "generic-80", members: int = MEMBERS) -> None:
         self._folder = TemporaryDirectory(prefix="fikatap-demo-")
         try:
@@ -168,7 +174,7 @@ class Cafe:
             raise
 
     def _make(self, folder: Path, language: Language, profile: str, members: int) -> None:
-        self.config = parse(CONFIG.format(folder=folder, language=language.value, profile=profile))
+        self.config = self._config(folder, language, profile)
         self.wiring = Wiring(self.config)
         ledger = Ledger.open(self.config.ledger.path, self.config.ledger.terminal)
         key = VenueKey(key_path(self.config.ledger.path)).open(ledger)
@@ -177,14 +183,24 @@ class Cafe:
         for number, member in enumerate(self.members, 1):
             ledger.bind_card(key.pseudonym(card_of(number).uid), member.id)
         self.ear = _Ear()
-        clock = Clock(self.config.timezone, None)
+        self.reader = FakeReader.hand(self.hands)
+        self.printer = FakePrinter.hand(self.hands)
+        self.lights = FakeLights.hand(self.hands)
+        self.sounder = FakeSounder.hand(self.hands)
+        self.service = FakeMatching.hand(self.hands)
+        """Of use where the configuration names a shared service, which this café's does not."""
+        self._wire(ledger, key, Clock(self.config.timezone, None))
+        self._thread = threading.Thread(target=self._work, name="terminal")
+
+    def _config(self, folder: Path, language: Language, profile: str) -> Config:
+        return parse(CONFIG.format(folder=folder, language=language.value, profile=profile))
+
+    def _wire(self, ledger: Ledger, key: VenueKey, clock: Clock) -> None:
         self.terminal = Terminal(self.wiring, ledger, key, clock, Notifier({}), self.ear)
         self._control = ControlSocket(self.config.control.socket, self.terminal.post)
-        self._thread = threading.Thread(target=self.terminal.run, name="terminal")
-        self.reader = FakeReader.hand(NAME)
-        self.printer = FakePrinter.hand(NAME)
-        self.lights = FakeLights.hand(NAME)
-        self.sounder = FakeSounder.hand(NAME)
+
+    def _work(self) -> None:
+        self.terminal.run()
 
     def __enter__(self) -> Cafe:
         self._control.open()
@@ -261,13 +277,3 @@ def unattended(cafe: Cafe, taps: int, out: Path) -> Iterator[Tap]:
         "each": done,
     }
     (out / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
-
-
-@contextmanager
-def listening(cafe: Cafe, to: Callable[[Event | Effect], None]) -> Iterator[None]:
-    """Hear of all that happens in the café meanwhile."""
-    cafe.ear.on = to
-    try:
-        yield
-    finally:
-        cafe.ear.on = lambda _: None

@@ -41,9 +41,20 @@ class LightsHand:
 
     def lit(self) -> frozenset[str]:
         """Return the names of the lights that are on now."""
+        return frozenset(self.shining())
+
+    def shining(self) -> dict[str, Colour]:
+        """Return the lights that are on now, each with its colour; a zone's light is white, whatever lampshade it has."""
         with self._changed:
             now = time.monotonic()
-            return frozenset(name for name, shown in self._shown.items() if _is_on(*shown, now))
+            return {name: shown[1].colour for name, shown in self._shown.items() if _is_on(*shown, now)}
+
+    @property
+    def shows(self) -> Signal | None:
+        """The answer that the reader's light shows now, the dark between its flashes included."""
+        with self._changed:
+            shown = self._shown.get(READER)
+            return self._signals[-1] if shown is not None and time.monotonic() - shown[0] < shown[1].seconds else None
 
     def unplug(self) -> None:
         """Pull the lights' cable: they go out."""

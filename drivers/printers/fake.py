@@ -19,17 +19,25 @@ from drivers.printers.status import (
     completion_request,
     from_answers,
 )
-from drivers.virtual.paper import loaded
-from drivers.virtual.printer import Slip, VirtualPrinter
+from drivers.virtual.mechanics import Mechanics, slow_one
+from drivers.virtual.paper import Piece, loaded
+from drivers.virtual.printer import Motion, Slip, VirtualPrinter
+
+AT_ONCE = 32
+"""Where printing takes its time, so many bytes are taken before the paper is waited for."""
 
 
 class FakePrinterSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`name` says which hand holds it; `tells` is whether it can say that a page is printed; `deadline_s` is for each wait."""
+    """`name` says which hand holds it; `tells` is whether it can say that a page is printed; `deadline_s` is for each wait.
+
+    With `takes_time` the paper comes as slowly as from the slow printers that cafés own; else a page is out at once.
+    """
 
     name: str = "fake"
     profile: str = "generic-80"
     tells: bool = True
     deadline_s: float = 2.0
+    takes_time: bool = False
 
 
 class PrinterHand:
@@ -43,6 +51,7 @@ class PrinterHand:
         self._plugged = True
         self._running = True
         self._openings = 0
+        self._pieces: list[Piece] = []
 
     # What people do
 
@@ -144,6 +153,7 @@ class PrinterHand:
         """Put another printer in its place, a clone perhaps; a driver that was open stays lost."""
         with self._changed:
             self._printer = printer
+            self._pieces = []
             self._openings += 1
 
     # What people see
@@ -159,6 +169,24 @@ class PrinterHand:
         """All half-printed slips that were torn off when the paper was changed."""
         with self._changed:
             return tuple(self._printer.scraps)
+
+    def pieces(self, since: int, rows: int = 0) -> Sequence[Piece]:
+        """Return all pieces of paper from number `since` on, in the order in which they came off, and what sticks out last.
+
+        Nothing when there is no more than the first `rows` rows of that piece.
+        """
+        with self._changed:
+            off = len(self._pieces)
+            if off == since and self._printer.rows_out == rows:
+                return ()
+            out = Piece(off, self._printer.sticking_out, off=False)
+            return (*self._pieces[since:], *([out] if out.slip.height else []))
+
+    @property
+    def mechanics(self) -> Mechanics:
+        """How fast it is, where it takes its time."""
+        with self._changed:
+            return slow_one(cutter=self._printer.cutter)
 
     @property
     def bytes_received(self) -> int:
@@ -194,12 +222,12 @@ class PrinterHand:
                 raise DeviceSilent("the printer does not answer")
             return status
 
-    def print(self, opening: int, page: bytes, process_id: int, deadline_s: float) -> None:
+    def print(self, opening: int, page: bytes, process_id: int, deadline_s: float, *, takes_time: bool = False) -> None:
         """Print a page; the rest of one that was stopped half-way is forgotten."""
         with self._changed:
             self._reach(opening, deadline_s)
             self._completed = None
-            self._hear(self._printer.feed(page + completion_request(process_id)))
+            self._take(opening, page + completion_request(process_id), takes_time=takes_time)
             if not self._printer.powered:
                 self.power_cut()
                 raise DeviceLost("the printer lost power")
@@ -209,6 +237,7 @@ class PrinterHand:
                 raise DeviceRefused(f"the printer stopped: {status.cause.value}", status.cause)
             if not self._printer.cutter:
                 self._printer.tear()
+            self._note_pieces()
             self._changed.notify_all()
 
     def printed(self, opening: int, process_id: int, timeout: float) -> bool:
@@ -219,6 +248,34 @@ class PrinterHand:
             if not self._is_there(opening):
                 raise DeviceLost("the printer was unplugged")
             return self._completed == wanted
+
+    def _take(self, opening: int, data: bytes, *, takes_time: bool) -> None:
+        """Take bytes, all at once or while the paper moves, as a printer does that has hardly any buffer."""
+        if not takes_time:
+            self._hear(self._printer.feed(data))
+            return
+        mechanics, runs = self.mechanics, False
+        for start in range(0, len(data), AT_ONCE):
+            motions: list[Motion] = []
+            self._printer.watch = motions.append
+            self._hear(self._printer.feed(data[start : start + AT_ONCE]))
+            self._note_pieces()
+            self._changed.notify_all()
+            seconds = 0.0
+            for motion in motions:
+                seconds += mechanics.takes_s(motion) + mechanics.start_s * (not runs)
+                runs = not motion.cut
+            if self._changed.wait_for(lambda: not self._is_there(opening), seconds):
+                raise DeviceLost("the printer was unplugged")
+
+    def _note_pieces(self) -> None:
+        """Note what came off; pieces stay in the order in which they did."""
+        printer = self._printer
+        scraps = sum(piece.scrap for piece in self._pieces)
+        new = [(slip, False) for slip in printer.papers[len(self._pieces) - scraps :]]
+        new += [(slip, True) for slip in printer.scraps[scraps:]]
+        for slip, scrap in new:
+            self._pieces.append(Piece(len(self._pieces), slip, off=True, scrap=scrap))
 
     def _is_there(self, opening: int) -> bool:
         return self._plugged and opening == self._openings
@@ -242,6 +299,7 @@ class PrinterHand:
     def _do(self, action: Callable[[], bytes]) -> None:
         with self._changed:
             self._hear(action())
+            self._note_pieces()
             self._changed.notify_all()
 
     def _hear(self, replies: bytes) -> list[int]:
@@ -292,8 +350,8 @@ class FakePrinter(Printer):
         return self._hand.ask(self._opening, self._settings.deadline_s)
 
     def send(self, page: bytes, process_id: int) -> None:
-        """Print the page at once."""
-        self._hand.print(self._opening, page, process_id, self._settings.deadline_s)
+        """Print the page."""
+        self._hand.print(self._opening, page, process_id, self._settings.deadline_s, takes_time=self._settings.takes_time)
         self._sent = process_id
 
     def wait_printed(self, process_id: int, timeout: float) -> bool:

@@ -28,11 +28,21 @@ class Mechanics(Struct, frozen=True):
     cut_s: float = 0.0
     buffer_bytes: int = 4096
 
+    def takes_s(self, motion: Motion) -> float:
+        """Return how long a motor that runs takes for a motion."""
+        way = motion.rows / DOTS_PER_MM + self.feed_mm * motion.to_blade
+        return way / self.head_mm_per_s + self.cut_s * motion.cut
+
 
 MECHANICS_58 = Mechanics(head_mm_per_s=60, start_s=0.05, feed_mm=16)
 """A slow printer for 58 mm paper with a tear bar."""
 MECHANICS_80 = Mechanics(head_mm_per_s=150, start_s=0.05, feed_mm=16, cut_s=0.35)
 """A slow printer for 80 mm paper with a cutter."""
+
+
+def slow_one(*, cutter: bool) -> Mechanics:
+    """Return the mechanics of the slow printers that cafés own."""
+    return MECHANICS_80 if cutter else MECHANICS_58
 
 
 class Timing(Struct, frozen=True):
@@ -66,7 +76,7 @@ def in_hand(
     `UnknownBytesError` for bytes that the virtual printer does not understand; a `clone` takes them all for something.
     """
     if mechanics is None:
-        mechanics = MECHANICS_80 if cutter else MECHANICS_58
+        mechanics = slow_one(cutter=cutter)
     motions: list[Motion] = []
     printer = VirtualPrinter(dots=dots, cutter=cutter, labels=labels, clone=clone)
     printer.watch = motions.append
@@ -96,7 +106,7 @@ def _timing(motions: list[Motion], mechanics: Mechanics, byte_s: float) -> Timin
     at, stalls = 0, 0
     first_move: float | None = None
     runs = False
-    for motion, way in zip(motions, ways, strict=True):
+    for motion in motions:
         there += (motion.at - at) * byte_s
         for start, when in begun:
             there = max(there, when + (motion.at - start - mechanics.buffer_bytes) * byte_s)
@@ -106,7 +116,7 @@ def _timing(motions: list[Motion], mechanics: Mechanics, byte_s: float) -> Timin
             stalls += runs
             now = begin + mechanics.start_s
         first_move = now if first_move is None else first_move
-        now += way / mechanics.head_mm_per_s + mechanics.cut_s * motion.cut
+        now += mechanics.takes_s(motion)
         runs = not motion.cut
         at = motion.at
     millimetres = sum(ways)

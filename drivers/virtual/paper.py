@@ -36,6 +36,18 @@ class Slip(Struct, frozen=True):
         return file.getvalue()
 
 
+class Piece(Struct, frozen=True):
+    """A piece of paper: the how manieth it is, and what is on it as far as it is out.
+
+    `off` tells whether it is cut or torn off, `scrap` whether it was torn off half-printed when the paper was changed.
+    """
+
+    number: int
+    slip: Slip
+    off: bool
+    scrap: bool = False
+
+
 class Labels(Struct, frozen=True):
     """Die-cut labels, or paper with black marks: rows from the start of one to that of the next, the gap between them included.
 
@@ -107,6 +119,11 @@ class Paper:
                 return False
             gap += labels.pitch_rows
         return True
+
+    def look(self) -> Slip:
+        """Return what sticks out, which stays where it is."""
+        white = ImageChops.invert(self._canvas.crop((0, 0, self.dots, self.height)))
+        return Slip(self.dots, self.height, white.tobytes(), tuple(self.texts), tuple(self.qr))
 
     def take(self, rows: int) -> Slip:
         """Take the first `rows` rows away as a slip; what is below stays."""

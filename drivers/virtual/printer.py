@@ -269,6 +269,16 @@ class VirtualPrinter:
         self._tear_to(self.papers)
 
     @property
+    def sticking_out(self) -> Slip:
+        """What was printed so far and hangs out of the printer, neither cut nor torn off."""
+        return self._paper.look()
+
+    @property
+    def rows_out(self) -> int:
+        """How many rows of paper stick out."""
+        return self._paper.height
+
+    @property
     def powered(self) -> bool:
         """Whether it has power."""
         return self._powered

@@ -7,7 +7,7 @@ import pytest
 from drivers.errors import DeviceMissing
 from drivers.lights.fake import FakeLights
 from kiosk.signals import Signal
-from kiosk.values import ZoneId
+from kiosk.values import Colour, ZoneId
 
 
 def test_the_hand_outlives_the_driver_and_remembers_all() -> None:
@@ -42,3 +42,19 @@ def test_waiting_for_what_does_not_come_says_what_came_instead() -> None:
     hand.until(lambda hand: Signal.NOT_YET in hand.signals)
     with pytest.raises(TimeoutError, match="not_yet"):
         hand.until(lambda hand: Signal.WELCOME in hand.signals, timeout=0.05)
+
+
+def test_the_hand_tells_what_shines_in_which_colour_and_what_it_says() -> None:
+    hand = FakeLights.hand("shines")
+    lights = FakeLights(FakeLights.Settings(name="shines"))
+    lights.open()
+    assert (hand.shining(), hand.shows) == ({}, None)
+    lights.signal(Signal.WELCOME)
+    lights.zone(ZoneId("library"), 20)
+    assert hand.shining() == {"reader": Colour.GREEN, "library": Colour.WHITE}
+    said = [hand.shows]
+    lights.signal(Signal.TELL_STAFF)
+    hand.until(lambda hand: "reader" not in hand.lit())
+    said.append(hand.shows)  # between two flashes
+    lights.close()
+    assert [*said, hand.shows] == [Signal.WELCOME, Signal.TELL_STAFF, None]

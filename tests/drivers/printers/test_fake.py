@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from io import BytesIO
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from PIL import Image
 from drivers.errors import DeviceLost, DeviceMissing, DeviceRefused
 from drivers.printers.fake import FakePrinter, PrinterHand
 from drivers.printers.profiles import SHIPPED, Media
+from drivers.virtual.mechanics import in_hand
 from drivers.virtual.printer import Clone, VirtualPrinter
 from kiosk.values import Cause
 
@@ -119,3 +121,88 @@ def test_labels_of_the_profile_are_in_it() -> None:
     (slip,) = hand.papers
     assert slip.height == 50 * 8
     assert slip.image.convert("L").point(lambda dot: 255 - dot).getbbox() == (4, 0, 8, 1)
+
+
+BANDS = b"\x1b@\x1c." + (b"\x1dv0\x00\x01\x00\x18\x00" + b"\xff" * 24) * 40 + b"\x1dVB\x00"
+"""12 cm in bands of 3 mm."""
+
+
+def slow(name: str, profile: str = "generic-80") -> FakePrinter:
+    printer = FakePrinter(FakePrinter.Settings(name=name, profile=profile, takes_time=True))
+    printer.open()
+    return printer
+
+
+@pytest.mark.parametrize("profile", ["generic-58", "generic-80"])
+def test_paper_that_takes_its_time_comes_bit_by_bit_and_no_faster_than_the_mechanics_allow(name: str, profile: str) -> None:
+    printer, hand = slow(name, profile), FakePrinter.hand(name)
+    cutter = SHIPPED[profile].cut
+    page = BANDS if cutter else BANDS.replace(b"\x1dVB\x00", b"\x1bJ\x80")
+    began, rows, took = time.monotonic(), [0], []
+
+    def send() -> None:
+        printer.send(page, 1)
+        took.append(time.monotonic() - began)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    while thread.is_alive():
+        rows += [piece.slip.height for piece in hand.pieces(0, rows[-1]) if not piece.off]
+    thread.join()
+    assert len(rows) > 10
+    assert rows == sorted(rows)
+    assert took[0] >= in_hand(page, dots=SHIPPED[profile].dots, cutter=cutter).seconds
+    fast = FakePrinter.hand(name + "fast")
+    opened(name + "fast", profile).send(page, 1)
+    assert hand.papers == fast.papers
+    assert printer.wait_printed(1, 5)
+
+
+def test_a_plug_that_is_pulled_while_the_paper_comes_ends_it_there(name: str) -> None:
+    printer, hand = slow(name), FakePrinter.hand(name)
+    lost: list[DeviceLost] = []
+
+    def send() -> None:
+        try:
+            printer.send(BANDS, 1)
+        except DeviceLost as error:
+            lost.append(error)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    while not hand.pieces(0):
+        pass
+    hand.unplug()
+    thread.join()
+    assert len(lost) == 1
+    (piece,) = hand.pieces(0)
+    assert not piece.off
+    assert 0 < piece.slip.height < 40 * 24
+
+
+def test_paper_that_ends_while_it_comes_is_the_printers_own_word(name: str) -> None:
+    printer, hand = slow(name), FakePrinter.hand(name)
+    hand.paper_out_after(100)
+    with pytest.raises(DeviceRefused):
+        printer.send(BANDS, 1)
+    hand.paper_in()
+    assert [slip.height for slip in hand.scraps] == [100]
+
+
+def test_pieces_are_all_that_came_out_in_order_and_what_sticks_out(name: str) -> None:
+    printer, hand = opened(name), FakePrinter.hand(name)
+    assert hand.pieces(0) == ()
+    printer.send(PAGE, 1)
+    hand.paper_out_after(10)
+    with pytest.raises(DeviceRefused):
+        printer.send(PAGE, 2)
+    first, half = hand.pieces(0)
+    assert (first.number, first.off, first.scrap, first.slip) == (0, True, False, hand.papers[0])
+    assert (half.number, half.off, half.slip.height) == (1, False, 10)
+    assert hand.pieces(1, 10) == ()
+    hand.paper_in()
+    printer.send(PAGE, 3)
+    kinds = [(piece.number, piece.off, piece.scrap) for piece in hand.pieces(0)]
+    assert kinds == [(0, True, False), (1, True, True), (2, True, False)]
+    hand.swap(VirtualPrinter())
+    assert hand.pieces(0) == ()

@@ -1,0 +1,1 @@
+"""Buttons: what a visitor wants, pressed beside the reader."""
