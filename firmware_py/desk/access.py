@@ -6,10 +6,14 @@ stored as scrypt hashes (RFC 7914), session tokens as SHA-256: what is in the fi
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
+import logging
 import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +24,8 @@ from msgspec.structs import replace
 
 from drivers.errors import FikatapError
 from firmware_py.files import write_whole
+
+log = logging.getLogger("fikatap")
 
 SHORTEST_PIN, LONGEST_PIN = 6, 64
 MOST_PEOPLE = 50
@@ -97,59 +103,85 @@ class Access:
     """The people, their sessions and their locks, in one file that its owner alone can read.
 
     `now` returns seconds since the boot `boot_id`: no clock is set that could shorten a lock. In another boot all sessions have
-    ended, and a lock begins anew. Methods raise `AccessError` for what people did wrong, OSError when nothing can be written.
+    ended, and a lock begins anew. Methods may be called from any thread, and commands may change the file meanwhile. They raise
+    `AccessError` for what people did wrong, OSError when nothing can be written.
     """
 
     def __init__(self, path: Path, boot_id: str, now: Callable[[], float]) -> None:
         self._path = path
+        self._boot_id = boot_id
         self._now = now
         self._wrong_from: dict[str, list[float]] = {}
+        self._lock = threading.RLock()
+        self._trying = threading.Lock()
+        self._seen: tuple[int, ...] | None = None
         self._file = self._read()
-        if self._file.boot_id != boot_id:
-            locked = {key: replace(person, locked_s=now()) for key, person in self._file.people.items()}
-            self._file = _File(boot_id=boot_id, people=locked)
         # Takes as long as a real person's PIN, so that nobody learns which names there are.
         self._nobody = Person(name="", role=Role.STAFF, salt=secrets.token_bytes(16), verifier=b"")
 
     def people(self) -> list[tuple[str, Role]]:
-        """Return names and roles, by name."""
-        return sorted((person.name, person.role) for person in self._file.people.values())
+        """Return names and roles, by name; waits for nobody."""
+        self._glance()
+        return sorted((person.name, person.role) for person in list(self._file.people.values()))
 
-    def set_pin(self, name: str, role: Role, pin: str) -> None:
-        """Add somebody, or give them another PIN and role, which ends their sessions and their lock."""
+    def set_pin(self, name: str, role: Role | None, pin: str) -> tuple[Role, bool]:
+        """Add somebody, or give them another PIN and role, which ends their sessions and their lock.
+
+        Without a role people keep theirs, and somebody new is staff. Return their role, and whether they are new.
+        """
         name = " ".join(name.split())
         if not 1 <= len(name) <= 40 or not name.isprintable():
             raise AccessError(f"'{name[:40]}' is no name; write 1 to 40 letters")
         check_pin(pin)
         key = name.casefold()
-        if key not in self._file.people and len(self._file.people) >= MOST_PEOPLE:
-            raise AccessError(f"there are {MOST_PEOPLE} people already; take one away first")
         salt = secrets.token_bytes(16)
-        self._file.people[key] = Person(name=name, role=role, salt=salt, verifier=_verifier(pin, salt))
-        self._end_sessions(key)
-        self._write()
+        with self._changing():
+            known = self._file.people.get(key)
+            if known is None and len(self._file.people) >= MOST_PEOPLE:
+                raise AccessError(f"there are {MOST_PEOPLE} people already; take one away first")
+            role = role or (Role.STAFF if known is None else known.role)
+            self._file.people[key] = Person(name=name, role=role, salt=salt, verifier=_verifier(pin, salt))
+            self._end_sessions(key)
+            self._write()
+        return role, known is None
 
     def remove(self, name: str) -> None:
         """Take somebody's access away."""
-        key = name.casefold()
-        if self._file.people.pop(key, None) is None:
-            names = ", ".join(person for person, _ in self.people()) or "nobody yet"
-            raise AccessError(f"there is no '{name}'; there are {names}")
-        self._end_sessions(key)
-        self._write()
+        key = " ".join(name.split()).casefold()
+        with self._changing():
+            if self._file.people.pop(key, None) is None:
+                names = ", ".join(person for person, _ in self.people()) or "nobody yet"
+                raise AccessError(f"there is no '{name}'; there are {names}")
+            self._end_sessions(key)
+            self._write()
 
     def log_in(self, name: str, pin: str, address: str) -> tuple[str, Session]:
-        """Return a fresh token and its session; raise `Locked`, or `AccessError` for a wrong name or PIN, not saying which."""
-        now, key = self._now(), " ".join(name.split()).casefold()
-        self._check_address(address, now)
-        person = self._file.people.get(key)
-        if person is not None and (waits_s := person.waits_s(now)) > 0:
-            raise Locked(_whole_seconds(waits_s))
-        known = person or self._nobody
-        right = hmac.compare_digest(_verifier(pin[: LONGEST_PIN + 1], known.salt), known.verifier)
-        if person is None or not right:
-            self._count_wrong(key, person, address, now)
-            raise AccessError("this name and this PIN do not go together")
+        """Return a fresh token and its session; raise `Locked`, or `AccessError` for a wrong name or PIN, not saying which.
+
+        One at a time: of many guesses at once, all would be looked at before the first one counts.
+        """
+        key = " ".join(name.split()).casefold()
+        with self._trying:
+            now = self._now()
+            with self._lock:
+                self._refresh()
+                self._check_address(address, now)
+                person = self._file.people.get(key)
+            if person is not None and (waits_s := person.waits_s(now)) > 0:
+                raise Locked(_whole_seconds(waits_s))
+            known = person or self._nobody
+            right = hmac.compare_digest(_verifier(pin[: LONGEST_PIN + 1], known.salt), known.verifier)
+            with self._changing():
+                # Meanwhile a command may have given them another PIN.
+                if person is not None and getattr(self._file.people.get(key), "salt", None) != person.salt:
+                    person = None
+                if person is None or not right:
+                    self._count_wrong(key, person, address, now)
+                    raise AccessError("this name and this PIN do not go together")
+                return self._begin(key, person, now)
+
+    def _begin(self, key: str, person: Person, now: float) -> tuple[str, Session]:
+        """Begin a session."""
         if person.wrong:
             self._file.people[key] = replace(person, wrong=0, lock_s=0)
         token = secrets.token_urlsafe(32)
@@ -162,24 +194,50 @@ class Access:
         return token, session
 
     def session(self, token: str) -> tuple[Session, Person] | None:
-        """Return whose token this is, if its session still runs."""
-        digest, now = _digest(token), self._now()
+        """Return whose token this is, if its session still runs, and count it as used."""
+        with self._lock:
+            self._refresh()
+            found = self._find(token)
+        if found is None or self._now() - found[0].used < TOUCH_S:
+            return found
+        try:
+            with self._changing():
+                session = self._touch(found[0].digest)
+                self._write()
+        except OSError as error:
+            # A full disk logs nobody out.
+            log.warning("%s can't be written, sessions are kept in memory: %s", self._path, error)
+            with self._lock:
+                session = self._touch(found[0].digest)
+        return None if session is None else (session, found[1])
+
+    def peek(self, token: str) -> tuple[Session, Person] | None:
+        """Return whose token this is, if its session still runs; looking keeps it no longer alive, and waits for nobody."""
+        self._glance()
+        return self._find(token)
+
+    def _touch(self, digest: str) -> Session | None:
         session = self._file.sessions.get(digest)
-        if session is None:
+        if session is not None:
+            session = self._file.sessions[digest] = replace(session, used=self._now())
+        return session
+
+    def _find(self, token: str) -> tuple[Session, Person] | None:
+        now = self._now()
+        file = self._file
+        session = file.sessions.get(_digest(token))
+        person = None if session is None else file.people.get(session.name.casefold())
+        if session is None or person is None:
             return None
-        person = self._file.people.get(session.name.casefold())
         runs = now - session.began < LONGEST_SESSION_S and now - session.used < IDLE_S
-        if person is None or not runs:
-            self.log_out(token)
-            return None
-        if now - session.used >= TOUCH_S:
-            session = self._file.sessions[digest] = replace(session, used=now)
-            self._write()
-        return session, person
+        return (session, person) if runs else None
 
     def log_out(self, token: str) -> None:
         """End a session."""
-        if self._file.sessions.pop(_digest(token), None) is not None:
+        if self.peek(token) is None:
+            return
+        with self._changing():
+            self._file.sessions.pop(_digest(token), None)
             self._write()
 
     def _check_address(self, address: str, now: float) -> None:
@@ -204,18 +262,58 @@ class Access:
         for session in [each for each in self._file.sessions.values() if each.name.casefold() == key]:
             del self._file.sessions[session.digest]
 
-    def _read(self) -> _File:
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the file, also against other programs, as it is now."""
+        with self._lock, self._path.with_suffix(".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self._refresh()
+            yield
+
+    def _glance(self) -> None:
+        """Read the file anew, unless somebody is at it: a thread may hold it for as long as a slow card writes."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._refresh()
+            finally:
+                self._lock.release()
+
+    def _refresh(self) -> None:
+        """Read the file if somebody else has written it."""
+        if self._stamp() != self._seen:
+            self._file = self._read()
+
+    def _stamp(self) -> tuple[int, ...] | None:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_File)
+            found = self._path.stat()
         except FileNotFoundError:
-            return _File()
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def _read(self) -> _File:
+        self._seen = self._stamp()
+        try:
+            file = msgspec.json.decode(self._path.read_bytes(), type=_File)
+        except FileNotFoundError:
+            file = _File()
         except (OSError, msgspec.DecodeError) as error:
             raise AccessError(
                 f"{self._path} can't be read ({error}); take it away, and give people new PINs with 'fikatap desk pin'"
             ) from error
+        if file.boot_id == self._boot_id:
+            return file
+        now = self._now()
+        return _File(boot_id=self._boot_id, people={key: replace(person, locked_s=now) for key, person in file.people.items()})
 
     def _write(self) -> None:
+        now = self._now()
+        self._file.sessions = {
+            digest: each
+            for digest, each in self._file.sessions.items()
+            if now - each.began < LONGEST_SESSION_S and now - each.used < IDLE_S
+        }
         write_whole(self._path, msgspec.json.encode(self._file))
+        self._seen = self._stamp()
 
 
 def check_pin(pin: str) -> None:

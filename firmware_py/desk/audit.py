@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,11 +36,12 @@ class Deed(Struct, frozen=True, kw_only=True):
 
 
 class Audit:
-    """The trail in its files, the newest at `path`. Used by one thread."""
+    """The trail in its files, the newest at `path`. Written by one program, from any of its threads."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
+        self._lock = threading.Lock()
 
     def note(self, who: str, address: str, did: str, about: str = "", refused: str = "") -> None:
         """Write a deed down, so that it survives a power cut; raise OSError when that can't be."""
@@ -54,13 +56,17 @@ class Audit:
             about=about,
             refused=refused,
         )
+        with self._lock:
+            self._append(msgspec.json.encode(deed))
+
+    def _append(self, line: bytes) -> None:
         self._make_room()
         is_new = not self._path.exists()
         descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b", buffering=0) as file:
             # What a power cut left of a line must not spoil this one.
             torn = (size := file.seek(0, os.SEEK_END)) and (file.seek(size - 1), file.read(1))[1] != b"\n"
-            file.write((b"\n" if torn else b"") + msgspec.json.encode(deed) + b"\n")
+            file.write((b"\n" if torn else b"") + line + b"\n")
             os.fsync(file.fileno())
         if is_new:
             sync_folder(self._path.parent)

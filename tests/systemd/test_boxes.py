@@ -40,6 +40,9 @@ READER_CONF = "/etc/reader.conf.d/fikatap"
 CONFIGURATION = "/etc/fikatap/terminal.toml"
 QUICK = "/run/systemd/system/fikatap.service.d/quick.conf"
 NETWORK = UNITS + "fikatap.service.d/network.conf"
+PAGES = "fikatap-desk.service"
+PAGES_SOCKETS = ("fikatap-desk.socket", "fikatap-screen.socket")
+SCREEN, DESK = "http://127.0.0.1:8080", "https://localhost:8443"
 POLKIT_RULE = "/etc/polkit-1/rules.d/50-fikatap.rules"
 SHIPPED_WATCHDOG_S = 10
 WATCHDOG_S = 3
@@ -221,7 +224,8 @@ def test_what_readme_says_installs_and_starts_a_terminal(box: Machine) -> None:
     assert "stängt: ingen kortläsare" in box.said
     release = box.run("readlink", "-e", "/opt/fikatap/current")
     assert f"installed {Path(release).name}" in box.said
-    assert box.run("systemctl", "is-enabled", "fikatap.service", "fikatap-backup.timer").split() == ["enabled", "enabled"]
+    units = ("fikatap.service", "fikatap-backup.timer", PAGES, *PAGES_SOCKETS)
+    assert box.run("systemctl", "is-enabled", *units).split() == ["enabled"] * len(units)
     assert box.run("systemctl", "--failed", "--quiet") == ""
 
 
@@ -239,7 +243,8 @@ def test_done_again_it_changes_nothing(box: Machine) -> None:
 
 
 def test_every_unit_and_rule_is_understood(box: Machine) -> None:
-    units = [f"{UNITS}{name}" for name in ("fikatap.service", "fikatap-backup.service", "fikatap-backup.timer")]
+    names = ("fikatap.service", "fikatap-backup.service", "fikatap-backup.timer", PAGES, *PAGES_SOCKETS)
+    units = [f"{UNITS}{name}" for name in names]
     assert box.run("systemd-analyze", "verify", "--recursive-errors=yes", *units) == ""
     steps = box.run("systemctl", "cat", "fikatap.service").count("RestartSteps=")
     assert steps == {"bookworm": 0, "trixie": 1}[box.suite]
@@ -259,14 +264,15 @@ def test_the_units_are_shut_tightly(box: Machine) -> None:
         assert found
         return float(found[1])
 
-    figures = [exposure("fikatap.service"), exposure("fikatap-backup.service")]
+    figures = [exposure(unit) for unit in ("fikatap.service", "fikatap-backup.service", PAGES)]
     box.run("install", "-D", "-m", "644", "/opt/fikatap/current/systemd/network.conf", NETWORK)
     box.run("systemctl", "daemon-reload")
     figures.append(exposure("fikatap.service"))
-    print(f"{box.suite}: exposure of terminal, backup, terminal with network.conf: {figures}")
+    print(f"{box.suite}: exposure of terminal, backup, pages, terminal with network.conf: {figures}")
     assert figures[0] <= 0.9
     assert figures[1] <= 1.0
-    assert figures[2] <= 1.1
+    assert figures[2] <= 0.5
+    assert figures[3] <= 1.1
 
 
 def test_all_of_it_is_compiled(box: Machine) -> None:
@@ -285,21 +291,20 @@ def test_all_of_it_is_compiled(box: Machine) -> None:
 PROBE = ("/usr/bin/python3", "/rig/probe.py", "/srv/open", "/dev/fuse", "/dev/ttyS9", "127.0.0.1", "203.0.113.7")
 
 
-def probe(box: Machine) -> dict[str, str]:
-    """Try what is forbidden, behind the walls of the installed unit."""
-    for name, numbers in (("fuse", ("10", "229")), ("ttyS9", ("4", "73"))):
-        box.make_node(f"/dev/{name}", *numbers)
+def probe(box: Machine, name: str = "fikatap.service", **others: str) -> dict[str, str]:
+    """Try what is forbidden, behind the walls of an installed unit; `others` are more lines that a probe has otherwise."""
+    for node, numbers in (("fuse", ("10", "229")), ("ttyS9", ("4", "73"))):
+        box.make_node(f"/dev/{node}", *numbers)
     box.run("install", "-d", "-m", "777", "/srv/open")
     box.run("ip", "address", "replace", "203.0.113.7/32", "dev", "lo")
-    unit = box.run("cat", UNITS + "fikatap.service")
+    unit = box.run("cat", UNITS + name)
     for key, value in {
         "Type": "Type=oneshot",
         "ExecStart": f"ExecStart={' '.join(PROBE)}",
-        "ExecStopPost": "",
         "Restart": "",
         "WatchdogSec": "",
-        "RuntimeDirectory": "RuntimeDirectory=probe",
         "StateDirectory": "StateDirectory=probe",
+        **(others or {"ExecStopPost": "", "RuntimeDirectory": "RuntimeDirectory=probe"}),
     }.items():
         unit, count = re.subn(rf"(?m)^{key}=.*$", value, unit)
         assert count == 1
@@ -430,6 +435,179 @@ def test_the_daily_copy_is_for_the_terminal_only_and_the_last_two_stay(box: Mach
     assert "NextElapseUSecMonotonic=infinity" not in box.run(
         "systemctl", "show", "--property=NextElapseUSecMonotonic", "fikatap-backup.timer"
     )
+
+
+# The pages
+
+
+ASKS = """
+import json, ssl, sys, urllib.request
+trust = ssl.create_default_context(cafile="/var/lib/fikatap-desk/desk.pem")
+class Stay(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_): return None
+opener = urllib.request.build_opener(Stay, urllib.request.HTTPSHandler(context=trust))
+try:
+    answer = opener.open(sys.argv[1], timeout=20)
+except urllib.error.HTTPError as error:
+    answer = error
+print(json.dumps([answer.status, dict(answer.headers), answer.read().decode()]))
+"""
+
+
+def ask(box: Box, address: str) -> tuple[int, dict[str, str], str]:
+    """Return status, headers and text of a page, which must come with the desk's own certificate."""
+    status, headers, text = json.loads(box.run("/usr/bin/python3", "-c", ASKS, address))
+    return status, headers, text
+
+
+def pages_life(box: Box) -> str:
+    return box.show("InvocationID", unit=PAGES)["InvocationID"]
+
+
+def kill_pages(box: Box) -> str:
+    """Kill the pages as the kernel would, and return the life that ended."""
+    life = pages_life(box)
+    box.run("systemctl", "kill", "--signal=KILL", PAGES)
+    return life
+
+
+def pages_say(box: Box, words: str) -> bool:
+    return words in box.show("StatusText", unit=PAGES)["StatusText"]
+
+
+def listeners(table: str) -> set[tuple[str, int]]:
+    """Return where sockets listen, from `/proc/net/tcp` and `tcp6`."""
+    rows = [line.split() for line in table.splitlines() if ":" in line.split()[0]]
+    return {(row[1].split(":")[0], int(row[1].split(":")[1], 16)) for row in rows if row[3] == "0A"}
+
+
+def test_the_pages_answer_on_both_sockets_before_anybody_started_them_by_hand(box: Machine) -> None:
+    box.until(lambda: pages_say(box, "svarar"), "the pages up")
+    assert ask(box, f"{SCREEN}/screen")[0] == 200
+    status, headers, text = ask(box, f"{DESK}/desk/log-in")
+    assert status == 200
+    assert "PIN-kod" in text
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert ask(box, f"{SCREEN}/desk/log-in")[0] == 404  # in the clear there is no desk
+    assert ask(box, f"{DESK}/screen")[0] == 404  # and who is welcomed is nobody's business in the network
+    assert ask(box, f"{DESK}/desk")[:2][0] == 303
+
+
+def test_the_pages_come_up_with_the_machine(box: Machine) -> None:
+    box.cut()
+    box.boot()
+    box.until(lambda: pages_say(box, "Skärmen och disken svarar"), "the pages up, and the terminal there")
+    assert ask(box, f"{DESK}/desk/log-in")[0] == 200
+
+
+def test_killed_pages_are_back_by_themselves_and_the_door_does_not_notice(box: Machine) -> None:
+    door = box.life()
+    for _ in range(3):
+        life = kill_pages(box)
+        assert ask(box, f"{SCREEN}/screen")[0] == 200  # the socket was there all the time
+        assert pages_life(box) != life
+    assert box.life() == door
+    box.until(lambda: pages_say(box, "Skärmen och disken svarar"), "the pages up, and the terminal there")
+
+
+def test_pages_without_a_terminal_say_so_and_heal(box: Machine) -> None:
+    box.until(lambda: pages_say(box, "Skärmen och disken svarar"), "the pages up, and the terminal there")
+    box.run("systemctl", "stop", "fikatap.service")
+    box.until(lambda: pages_say(box, "Terminalen svarar inte"), "the pages without a terminal")
+    kill_pages(box)
+    assert ask(box, f"{DESK}/desk/log-in")[0] == 200
+    box.until(lambda: pages_say(box, "Terminalen svarar inte"), "new pages without a terminal")
+    box.run("systemctl", "start", "fikatap.service")
+    box.until(lambda: pages_say(box, "Skärmen och disken svarar"), "healed")
+
+
+def test_pages_are_ready_in_a_second_and_stay_small(box: Machine) -> None:
+    def start() -> float:
+        box.run("systemctl", "restart", PAGES)
+        times = box.show("ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic", unit=PAGES)
+        return (int(times["ActiveEnterTimestampMonotonic"]) - int(times["ExecMainStartTimestampMonotonic"])) / 1e6
+
+    within(box, 1.0, "pages: start to READY", start)
+    for _ in range(3):
+        ask(box, f"{SCREEN}/screen")
+        ask(box, f"{DESK}/desk/log-in")
+    pid = box.show("MainPID", unit=PAGES)["MainPID"]
+    status = box.run("cat", f"/proc/{pid}/status")
+    resident = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
+    print(f"{box.suite}: pages: {resident:.1f} MB resident")
+    assert resident <= 70
+
+
+def test_a_wrong_configuration_stops_the_pages_too_with_the_line_that_mends_it(box: Machine) -> None:
+    box.write(CONFIGURATION, CAFE + "\n[desk]\nfoldr = '/nowhere'\n")
+    box.run("systemctl", "restart", PAGES, check=False)
+    box.until(lambda: box.show("ActiveState", unit=PAGES)["ActiveState"] == "failed", "failed")
+    assert box.show("ExecMainStatus", unit=PAGES)["ExecMainStatus"] == "78"
+    assert any("did you mean 'folder'?" in line for line in box.journal(PAGES))
+    box.write(CONFIGURATION, CAFE)
+    box.run("systemctl", "restart", PAGES)
+    assert ask(box, f"{DESK}/desk/log-in")[0] == 200
+
+
+def test_the_terminal_has_no_tcp_port_and_the_machine_has_those_of_the_pages_only(box: Machine) -> None:
+    tables = [f"/proc/{box.main_pid()}/net/{table}" for table in ("tcp", "tcp6")]
+    assert [listeners(Path(table).read_text()) for table in tables] == [set(), set()]
+    here = listeners(box.run("cat", "/proc/net/tcp", "/proc/net/tcp6"))
+    assert {port for _, port in here} == {8080, 8443}
+    assert [address for address, port in here if port == 8080] == ["0100007F"]  # 127.0.0.1
+
+
+def test_the_control_socket_and_the_pages_folder_refuse_other_users(box: Machine) -> None:
+    connect = (
+        "import errno, os, socket\n"
+        "try:\n"
+        "    socket.socket(socket.AF_UNIX).connect('/run/fikatap/control.sock'); print('in')\n"
+        "except OSError as error: print(errno.errorcode[error.errno])\n"
+        "try: os.listdir('/var/lib/fikatap-desk'); print('in')\n"
+        "except OSError as error: print(errno.errorcode[error.errno])"
+    )
+
+    def tried(user: str) -> list[str]:
+        return box.run("runuser", "-u", user, "--", "/usr/bin/python3", "-c", connect).split()
+
+    assert tried("nobody") == ["EACCES", "EACCES"]
+    assert tried("fikatap") == ["in", "EACCES"]
+    assert tried("fikatap-desk") == ["in", "in"]
+    assert box.run("stat", "-c", "%a %U", "/var/lib/fikatap-desk/desk.key") == "600 fikatap-desk"
+
+
+def test_what_the_pages_may_not_do_is_denied(box: Machine) -> None:
+    found = probe(box, PAGES, Sockets="", Wants="", SupplementaryGroups="SupplementaryGroups=fikatap")
+    assert found["user"] == box.run("id", "-u", "fikatap-desk") != "0"
+    # It sees no devices at all, not even those of the terminal.
+    assert found.items() >= {**FORBIDDEN, "a forbidden device": "ENOENT", "an allowed device": "ENOENT"}.items()
+    assert (found["an internet socket"], found["a named address"]) == ("EAFNOSUPPORT", "EAFNOSUPPORT")
+    assert (found["a local socket"], found["a write into its state"], found["others' processes"]) == (
+        "allowed",
+        "allowed",
+        "hidden",
+    )
+
+
+def test_a_pin_given_by_root_lets_in_and_the_slip_shows_the_way(box: Machine) -> None:
+    said = box.run("fikatap", "desk", "pin", "Maja Påhittad", "--role", "manager", "--generate")
+    assert re.search(r"with the PIN \d{6}$", said)
+    assert box.run("fikatap", "desk", "people") == "manager  Maja Påhittad"
+    assert box.run("stat", "-c", "%a %U", "/var/lib/fikatap-desk/access.json") == "600 fikatap-desk"
+    slip = box.run("fikatap", "desk", "slip")
+    begins = re.search(r"[0-9A-F]{2}(:[0-9A-F]{2}){11}", slip)
+    assert begins
+    shown = box.run(
+        "openssl", "x509", "-in", "/var/lib/fikatap-desk/desk.pem", "-noout", "-fingerprint", "-sha256", check=False
+    )
+    fingerprint = shown.partition("=")[2] or box.run(
+        "python3",
+        "-c",
+        "import hashlib, ssl; print(hashlib.sha256(ssl.PEM_cert_to_DER_cert(open('/var/lib/fikatap-desk/desk.pem').read()))"
+        ".hexdigest().upper())",
+    )
+    assert fingerprint.replace(":", "").startswith(begins[0].replace(":", ""))
+    assert "https://kafe.local:8443/desk" in slip
 
 
 # Restarts

@@ -105,9 +105,46 @@ def test_a_hole_in_the_unit_shows_in_the_figure(unit: Path, wall: str) -> None:
     assert _exposure(unit) > whole
 
 
-def test_a_wrong_configuration_is_not_tried_again_and_everything_else_is() -> None:
+@pytest.fixture
+def pages(tmp_path: Path) -> list[Path]:
+    """Return copies of the pages' units whose program exists: the service, then its sockets."""
+    (tmp_path / "fikatap").touch(mode=0o755)
+    units = [tmp_path / name for name in ("fikatap-desk.service", "fikatap-desk.socket", "fikatap-screen.socket")]
+    for unit in units:
+        unit.write_text(PROGRAMS.sub(rf"{tmp_path}/\2", (SHIPPED / unit.name).read_text("utf-8")), "utf-8")
+    return units
+
+
+def test_systemd_knows_every_key_of_the_pages_units(pages: list[Path]) -> None:
+    for unit in pages:
+        result = _verify(unit)
+        assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_pages_are_shut_more_tightly_than_the_terminal(pages: list[Path], unit: Path) -> None:
+    assert _exposure(pages[0]) <= 0.5
+    assert _exposure(pages[0]) < _exposure(unit)
+
+
+@pytest.mark.parametrize("wall", ["PrivateNetwork=yes", "PrivateDevices=yes", "ProtectSystem=strict", "User=fikatap-desk"])
+def test_a_hole_in_the_pages_unit_shows_in_the_figure(pages: list[Path], wall: str) -> None:
+    whole = _exposure(pages[0])
+    text = pages[0].read_text("utf-8")
+    assert wall in text
+    pages[0].write_text(text.replace(wall, ""), "utf-8")
+    assert _exposure(pages[0]) > whole
+
+
+def test_the_screen_is_for_this_machine_only() -> None:
+    socket = configparser.RawConfigParser()
+    socket.read(SHIPPED / "fikatap-screen.socket", "utf-8")
+    assert socket["Socket"]["ListenStream"] == "127.0.0.1:8080"
+
+
+@pytest.mark.parametrize("name", ["fikatap.service", "fikatap-desk.service"])
+def test_a_wrong_configuration_is_not_tried_again_and_everything_else_is(name: str) -> None:
     unit = configparser.RawConfigParser(strict=False)
-    unit.read(SHIPPED / "fikatap.service", "utf-8")
+    unit.read(SHIPPED / name, "utf-8")
     assert unit["Service"]["RestartPreventExitStatus"] == "78"
     assert unit["Service"]["Restart"] == "always"
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"

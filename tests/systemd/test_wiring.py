@@ -118,3 +118,19 @@ def test_the_connections_and_profiles_in_the_guide_are_right() -> None:
         parse_connection(each.strip('"'))
     for name in re.findall(r'profile = "([^"]+)"', GUIDE):
         profile(name)
+
+
+def test_the_buttons_are_on_pins_and_grounds_that_are_there_and_free() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in GUIDE.splitlines()]
+    buttons = [row for row in rows if len(row) == 4 and row[1].isdecimal()]
+    assert len(buttons) == 3
+    for _, gpio, place, ground in buttons:
+        assert HEADER[int(place)].name == f"GPIO{gpio}"
+        assert HEADER[int(ground)].name == "GND"
+    pins = {int(gpio) for _, gpio, *_ in buttons}
+    assert pins.isdisjoint(configured().values())
+    assert pins.isdisjoint({14, 15}), "the serial line's"
+    asked = re.findall(r"`(introduce|group|coffee) = (\d+)`", GUIDE)
+    text = (ROOT / "systemd" / "terminal.toml").read_text("utf-8")
+    assert pins == {int(pin) for _, pin in asked}
+    assert all(f"{mood} = {pin}" in text for mood, pin in asked)
