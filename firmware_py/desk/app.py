@@ -11,11 +11,12 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
+from firmware_py.desk.guard import HANDLERS, walls
 from firmware_py.desk.place import Place
 
 
 def application(place: Place, routes: Sequence[BaseRoute], guards: Sequence[Middleware] = ()) -> Starlette:
-    """Return an application with these pages; it listens to the terminal as long as it runs."""
+    """Return an application with these pages behind the walls; it listens to the terminal as long as it runs."""
 
     @asynccontextmanager
     async def listening(_: Starlette) -> AsyncIterator[None]:
@@ -28,6 +29,8 @@ def application(place: Place, routes: Sequence[BaseRoute], guards: Sequence[Midd
                 await task
 
     static = Mount("/static", StaticFiles(packages=[("firmware_py", "data/pages/static")]), name="static")
-    app = Starlette(routes=[static, *routes], middleware=list(guards), lifespan=listening)
+    app = Starlette(
+        routes=[static, *routes], middleware=[*walls(place), *guards], exception_handlers=HANDLERS, lifespan=listening
+    )
     app.state.place = place
     return app

@@ -22,6 +22,9 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 MOST_BEHIND = 256
 """A page that has so many happenings unread gets the newest only."""
 
+CHANGED = "Changed"
+"""The kind of happening that says that what there is to see may have changed, and nothing else."""
+
 Happening = dict[str, Any]
 
 
@@ -29,11 +32,11 @@ class Gone(CommandError):
     """The terminal does not run, or went away before it answered; whether it did what was asked is not known."""
 
 
-async def ask(path: Path, command: str, arguments: dict[str, Any]) -> Any:
+async def ask(path: Path, command: str, arguments: dict[str, Any], patience_s: float = ANSWER_S) -> Any:
     """Let the terminal carry out a command; raise `CommandError` with its own sentence, `Gone` when there is no terminal."""
     request = {"v": VERSION, "id": 1, "do": command, "with": arguments}
     try:
-        async with asyncio.timeout(ANSWER_S), _connected(path) as (reader, writer):
+        async with asyncio.timeout(patience_s), _connected(path) as (reader, writer):
             writer.write(msgspec.json.encode(request) + b"\n")
             await writer.drain()
             line = await reader.readline()
@@ -41,12 +44,38 @@ async def ask(path: Path, command: str, arguments: dict[str, Any]) -> Any:
         raise Gone(f"the terminal did not answer '{command}' in time") from error
     except (OSError, ValueError) as error:
         raise Gone(f"the terminal can't be reached: {error}") from error
-    if not line:
+    if not line.endswith(b"\n"):
         raise Gone("the terminal stopped before it answered")
-    answer = msgspec.json.decode(line, type=dict[str, Any])
+    try:
+        answer = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise Gone(f"the terminal's answer can't be read: {error}") from error
     if "error" in answer:
         raise CommandError(answer["error"])
     return answer.get("result")
+
+
+class Reader:
+    """Asks for what many pages want to know at once, such as after each tap: once for all who wait for the same.
+
+    Whoever comes while an answer is under way gets the next one: nobody is told what was true before they asked.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._one_at_a_time: dict[str, asyncio.Lock] = {}
+        self._waiting: dict[str, asyncio.Task[Any]] = {}
+
+    async def read(self, command: str) -> Any:
+        """Return the answer to a command that changes nothing and takes no arguments; raise as `ask` does."""
+        if (task := self._waiting.get(command)) is None:
+            task = self._waiting[command] = asyncio.create_task(self._next(command))
+        return await asyncio.shield(task)
+
+    async def _next(self, command: str) -> Any:
+        async with self._one_at_a_time.setdefault(command, asyncio.Lock()):
+            del self._waiting[command]
+            return await ask(self._path, command, {})
 
 
 class Watch:
@@ -110,6 +139,8 @@ class _Place:
         self._some = asyncio.Event()
 
     def put(self, happening: Happening) -> None:
+        if happening["kind"] == CHANGED and happening in self._waiting:
+            return  # it says no more than to look anew
         self._waiting.append(happening)
         self._some.set()
 

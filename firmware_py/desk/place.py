@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from firmware_py.config import Config
 from firmware_py.desk.access import Access
 from firmware_py.desk.audit import Audit
-from firmware_py.desk.link import Watch, ask
+from firmware_py.desk.link import Reader, Watch, ask
 from firmware_py.desk.render import Renderer
 
 
@@ -27,6 +28,14 @@ class Place:
     async def ask(self, command: str, **arguments: Any) -> Any:
         """Let the terminal carry out a command; raise as `link.ask` does."""
         return await ask(self.config.control.socket, command, arguments)
+
+    async def read(self, command: str) -> Any:
+        """Return the answer to a command that changes nothing; many who ask at once are one to the terminal."""
+        return await self._reader.read(command)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self.config.control.socket)
 
 
 def place_of(request: Request) -> Place:

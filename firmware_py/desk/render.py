@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import lru_cache, partial
 from gettext import GNUTranslations
 from hashlib import sha256
 from importlib.resources import files
@@ -62,7 +62,7 @@ def language_of(request: Request, otherwise: Language) -> Language:
     return otherwise
 
 
-@cache
+@lru_cache(maxsize=64)
 def asset(name: str) -> str:
     """Return the address of a static file, with a part that changes with it, so that browsers may keep it for ever."""
     return f"/static/{name}?{sha256((FOLDER / 'static' / name).read_bytes()).hexdigest()[:12]}"

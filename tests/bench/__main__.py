@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.bench import badges, door, engine, evaluation, ledger, matching, terminal
+from tests.bench import badges, door, engine, evaluation, ledger, matching, pages, screen, service, terminal
 
 
 def main() -> None:
@@ -19,8 +19,11 @@ def main() -> None:
         ("matching", matching.figures),
         ("engine", engine.figures),
         ("evaluation", evaluation.figures),
+        ("service", service.figures),
         ("badges", badges.figures),
         ("process", terminal.process),
+        ("pages", pages.figures),
+        ("screen", screen.figures),
         ("past", terminal.verdict_ratio),
     )
     wanted = sys.argv[1:] or [name for name, _ in parts]

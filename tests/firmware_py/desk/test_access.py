@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from firmware_py.desk.access import (
 )
 
 PIN = "481516"
+PATIENCE_S = 60.0
 
 
 class Hands:
@@ -176,6 +178,40 @@ def test_a_pin_that_is_guessed_first_is_refused(hands: Hands, pin: str, why: str
     with pytest.raises(AccessError, match=why):
         hands.access.set_pin("Made-Up Milo", Role.STAFF, pin)
     assert hands.access.people() == [("Made-Up Maja", Role.STAFF)]
+
+
+def test_another_pin_takes_no_role_away_and_somebody_new_is_staff(hands: Hands) -> None:
+    assert hands.access.set_pin("Made-Up Maja", Role.MANAGER, PIN) == (Role.MANAGER, False)
+    assert hands.access.set_pin("made-up maja", None, PIN) == (Role.MANAGER, False)
+    assert hands.access.set_pin("Made-Up Milo", None, PIN) == (Role.STAFF, True)
+    assert hands.again().people() == [("Made-Up Milo", Role.STAFF), ("made-up maja", Role.MANAGER)]
+
+
+@pytest.mark.parametrize("in_the_way", ["access.json.part", "access.lock"])
+def test_where_nothing_can_be_written_who_goes_on_stays_logged_in_and_who_does_not_is_out(
+    hands: Hands, in_the_way: str
+) -> None:
+    token, _ = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    path = hands.path.with_name(in_the_way)
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    for _ in range(3):
+        hands.time += IDLE_S - 1
+        found = hands.access.session(token)
+        assert found is not None
+        assert found[0].used == hands.time
+    hands.time += IDLE_S
+    assert hands.access.session(token) is None
+
+
+def test_a_look_does_not_wait_for_who_writes(hands: Hands) -> None:
+    token, session = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    with ThreadPoolExecutor(1) as other, hands.access._changing():
+        found = other.submit(hands.access.peek, token).result(PATIENCE_S)
+        people = other.submit(hands.access.people).result(PATIENCE_S)
+    assert found is not None
+    assert found[0] == session
+    assert people == [("Made-Up Maja", Role.STAFF)]
 
 
 def test_a_damaged_file_is_told_and_not_overwritten(hands: Hands) -> None:

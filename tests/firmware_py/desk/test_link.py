@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from firmware_py.demo import Cafe
-from firmware_py.desk.link import MOST_BEHIND, Gone, Watch, ask
+from firmware_py.desk.link import MOST_BEHIND, Gone, Reader, Watch, ask
 from firmware_py.office import CommandError
 
 PATIENCE_S = 30.0
@@ -43,14 +43,19 @@ def test_a_terminal_that_is_not_there_is_said_to_be_gone(tmp_path: Path) -> None
         asyncio.run(ask(tmp_path / "no.sock", "status", {}))
 
 
-def test_a_terminal_that_hangs_up_is_said_to_be_gone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("left", "sentence"),
+    [(b"", "stopped before it answered"), (b'{"v": 1, "res', "stopped before it answered"), (b"?\n", "can't be read")],
+)
+def test_a_terminal_that_hangs_up_is_said_to_be_gone(tmp_path: Path, left: bytes, sentence: str) -> None:
     async def story() -> None:
         async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readline()
+            writer.write(left)
             writer.close()
 
         async with await asyncio.start_unix_server(hang_up, tmp_path / "s"):
-            with pytest.raises(Gone, match="stopped before it answered"):
+            with pytest.raises(Gone, match=sentence):
                 await ask(tmp_path / "s", "status", {})
 
     asyncio.run(story())
@@ -67,7 +72,7 @@ def test_every_page_hears_a_tap() -> None:
         heard = [await until(page, lambda happening: happening["kind"] == "Answer") for page in pages]
         running.cancel()
         for page in pages:
-            await page.aclose()  # type: ignore[attr-defined]  # an async generator
+            await page.aclose()
         return heard
 
     with Cafe() as cafe:
@@ -115,3 +120,42 @@ def test_a_page_that_does_not_read_loses_the_oldest_and_holds_up_nobody() -> Non
         assert (await anext(slow))["number"] == 10
 
     asyncio.run(story())
+
+
+def test_what_only_says_to_look_anew_waits_once() -> None:
+    async def story() -> None:
+        page = (watch := Watch(Path("/nowhere"))).happenings()
+        await anext(page)
+        for kind in ("Changed", "Answer", "Changed", "Answer"):
+            watch._hand_out({"kind": kind})
+        assert [(await anext(page))["kind"] for _ in range(3)] == ["Changed", "Answer", "Answer"]
+
+    asyncio.run(story())
+
+
+def test_what_many_pages_ask_at_once_is_asked_once_and_never_before_they_came(tmp_path: Path) -> None:
+    async def story() -> tuple[list[int], int]:
+        asked, begun, go_on = 0, asyncio.Event(), asyncio.Event()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal asked
+            asked += 1
+            number = asked
+            begun.set()
+            await reader.readline()
+            await go_on.wait()
+            writer.write(b'{"v": 1, "id": 1, "result": %d}\n' % number)
+            writer.close()
+
+        async with await asyncio.start_unix_server(answer, tmp_path / "s"):
+            reader = Reader(tmp_path / "s")
+            first = asyncio.create_task(reader.read("scene"))
+            await begun.wait()
+            later = [asyncio.create_task(reader.read("scene")) for _ in range(20)]
+            await asyncio.sleep(0)
+            go_on.set()
+            return await asyncio.gather(first, *later), asked
+
+    results, asked = asyncio.run(story())
+    assert results == [1] + [2] * 20
+    assert asked == 2

@@ -6,6 +6,7 @@ Unix datagram socket is named by FIKATAP_PINS_SOCKET. A datagram is `pin value f
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -25,6 +26,21 @@ class ReportedPin(MockPWMPin):  # type: ignore[misc]  # gpiozero ships no types
         self._tell()
         return changed
 
+    def _get_state(self) -> float:
+        if self.factory.lost:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        state: float = super()._get_state()
+        return state
+
+    def _set_pull(self, value: str) -> None:
+        super()._set_pull(value)
+        if self._gpio in self.factory.held:
+            self._change_state(0)
+
+    @property
+    def _gpio(self) -> int:
+        return int(self.info.name.removeprefix("GPIO"))
+
     def _set_frequency(self, value: float | None) -> None:
         super()._set_frequency(value)
         self._tell()
@@ -33,11 +49,17 @@ class ReportedPin(MockPWMPin):  # type: ignore[misc]  # gpiozero ships no types
         new = (float(self._state), self._frequency or 0.0)
         if new != self._told:
             self._told = new
-            self.factory.report(int(self.info.name.removeprefix("GPIO")), *new)
+            self.factory.report(self._gpio, *new)
 
 
 class ReportedFactory(MockFactory):  # type: ignore[misc]  # gpiozero ships no types
-    """Makes such pins; `report` is called with GPIO number, value and frequency, in the thread that made the change."""
+    """Makes such pins; `report` is called with GPIO number, value and frequency, in the thread that made the change.
+
+    While `lost` is True no pin can be read, as on a chip that went away; those in `held` are wired to ground.
+    """
+
+    lost = False
+    held: frozenset[int] = frozenset()
 
     def __init__(self, report: Report) -> None:
         super().__init__(pin_class=ReportedPin)

@@ -1,0 +1,147 @@
+"""The first page: how things stand, what needs doing and how, who is here, and how full the zones are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from firmware_py.desk.staff.turn import HOME, Memory, Turn, inside, route
+from firmware_py.office import CommandError
+from kiosk.effects import Notice, TellStaff
+from kiosk.slips import in_words
+from kiosk.values import Cause
+
+UP = "up"
+OPENING_S = 10
+"""A device that opens for no longer than this is not said to be missing."""
+MOST_SETTLED = 50
+"""So many notices are settled at once, the first ones first: a form's fields are counted."""
+
+
+@dataclass
+class Todo:
+    """One thing that needs doing: what it is, what to do, how urgent; `job` is to be judged, `notices` can be settled."""
+
+    title: str
+    do: str = ""
+    grave: bool = False
+    job: str = ""
+    notices: list[int] = field(default_factory=list)
+    link: str = ""
+    link_words: str = ""
+
+    @property
+    def settled(self) -> list[int]:
+        """The notices that one press settles."""
+        return self.notices[:MOST_SETTLED]
+
+
+def routes(memory: Memory) -> list[BaseRoute]:
+    """Return the page, and where its notices are settled."""
+    return [route(memory, HOME, _now), route(memory, f"{HOME}/notices", _settle, post=True)]
+
+
+async def _now(turn: Turn) -> Response:
+    return turn.page("now", **await content(turn))
+
+
+async def content(turn: Turn) -> dict[str, Any]:
+    """Return what the page shows."""
+    scene = await turn.read("scene")
+    return {
+        "scene": scene,
+        "todos": await todos(turn, scene),
+        "visits": await turn.read("visits.list"),
+        "zones": {zone["id"]: zone for zone in scene["zones"]},
+    }
+
+
+async def todos(turn: Turn, scene: dict[str, Any]) -> list[Todo]:
+    """Return what needs doing, the gravest first."""
+    words = turn.words
+    status, jobs = await turn.read("status"), {job["job"]: job for job in await turn.read("jobs.list")}
+    found = [Todo(words.say(f"todo.{scene['trouble']}"), words.say(f"do.{scene['trouble']}"), True)] if scene["trouble"] else []
+    printer, configured = scene["printer"], status["printer"]["configured"]
+    if configured and printer["cause"] is not None:
+        found.append(Todo(words.term(f"cause.{printer['cause']}"), words.say(f"do.{printer['cause']}"), True))
+    elif configured and printer["paper_low"]:
+        found.append(Todo(words.say("todo.paper_low"), words.say("do.paper_low")))
+    found += [
+        Todo(words.say("todo.judge", name=job["name"] or words.say("someone")), words.say("do.judge"), job=job["job"])
+        for job in jobs.values()
+        if "judge" in job["can"]
+    ]
+    for device in status["devices"]:
+        said_already = device["name"] == "printer" or (device["name"].startswith("reader ") and scene["trouble"] == "no_reader")
+        opens = device["health"] == "opening" and device["since_s"] < OPENING_S
+        if device["health"] != UP and not said_already and not opens:
+            found.append(Todo(words.say("todo.device", device=device_in_words(turn, device["name"])), do_for(turn, device)))
+    return found + (_notices(turn, await turn.read("notices.list"), jobs) if status["stores"] else [])
+
+
+def _notices(turn: Turn, notices: list[dict[str, Any]], jobs: dict[str, Any]) -> list[Todo]:
+    """Return the notices, those in the same words as one; a badge that can be judged is asked about already."""
+    said: dict[str, Todo] = {}
+    for each in notices:
+        if "judge" in jobs.get(each["job"], {"can": ()})["can"]:
+            continue
+        title = notice_in_words(turn, each, jobs)
+        todo = said.setdefault(title, Todo(title, notices=[]))
+        todo.notices.append(each["id"])
+        if each["notice"] in (Notice.UNKNOWN_CARD, Notice.BLOCKED_CARD):
+            todo.do = turn.words.say(f"do.{each['notice']}")
+            todo.link, todo.link_words = f"{HOME}/members", turn.words.say("find_member")
+    for todo in said.values():
+        if len(todo.notices) > 1:
+            todo.title = turn.words.say("times", words=todo.title, times=len(todo.notices))
+    return list(said.values())
+
+
+def notice_in_words(turn: Turn, notice: dict[str, Any], jobs: dict[str, Any]) -> str:
+    """Return a notice as a sentence in the reader's language, without the words that are for a command line."""
+    cause = "" if notice["cause"] is None else cause_in_words(turn, notice["cause"])
+    if turn.words.has(f"notice.{notice['notice']}"):
+        job = jobs.get(notice["job"] or "", {})
+        return turn.words.say(f"notice.{notice['notice']}", name=job.get("name") or turn.words.say("someone"), cause=cause)
+    told = TellStaff(
+        Notice(notice["notice"]),
+        notice["job"],
+        None if notice["cause"] is None else Cause(notice["cause"]),
+        notice["detail"],
+    )
+    return in_words(told, turn.place.renderer.texts, turn.language)
+
+
+def cause_in_words(turn: Turn, cause: str | None) -> str:
+    """Return why something was not printed, within a sentence."""
+    return turn.place.renderer.texts.say(turn.language, f"cause.{cause}") if cause else ""
+
+
+def device_in_words(turn: Turn, name: str) -> str:
+    """Return what a device is called: "the card reader (door)"."""
+    kind, _, own = name.partition(" ")
+    words = turn.words.say(f"device.{kind}") if turn.words.has(f"device.{kind}") else kind
+    return f"{words} ({own})" if own else words
+
+
+def do_for(turn: Turn, device: dict[str, Any]) -> str:
+    """Return what to do for a device that does not work."""
+    kind = device["name"].split(" ")[0]
+    return turn.words.say(f"device_do.{kind}") if turn.words.has(f"device_do.{kind}") else turn.words.say("device_do.other")
+
+
+async def _settle(turn: Turn) -> Response:
+    form = await turn.request.form()
+    numbers = [int(number) for number in map(str, form.getlist("notice")) if number.isdecimal()]
+    to = inside(str(form.get("back", HOME)))
+    for number in numbers:
+        try:
+            await turn.ask("notices.resolve", notice=number)
+        except CommandError as error:
+            await turn.note("notices.resolve", str(number), str(error))
+            return turn.tell(to, turn.words.refusal(error), bad=True)
+        await turn.note("notices.resolve", str(number))
+    return turn.tell(to, turn.words.say("said.settled"))
