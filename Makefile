@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade
 
-.PHONY: help install uninstall demo test check bench soak venv texts bundle lock format clean
+.PHONY: help install uninstall demo test check bench screenshots soak venv texts bundle lock format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -34,7 +34,7 @@ install:  ## install it on this machine, or bring the machine to this version; n
 uninstall:  ## take it off this machine; configuration, ledger and copies stay; needs root
 	systemd/install --remove
 
-demo: $(VENV)/run.stamp  ## a café of forty made-up members on simulated hardware; ARGS="--taps 12 --out out" runs by itself
+demo: $(VENV)/run.stamp  ## a café of forty made-up members to play with in the browser; ARGS="--taps 12 --out out" runs by itself
 	$(BIN)/fikatap demo $(ARGS)
 
 check: $(VENV)/all.stamp  ## lint, format, types, import rules
@@ -48,6 +48,9 @@ test: $(VENV)/all.stamp  ## install what the tests need and run them all; ARGS="
 
 bench: $(VENV)/all.stamp  ## print the figures as one JSON object
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+screenshots: $(VENV)/all.stamp  ## pictures of every page, in four languages and two sizes, in screenshots/; ARGS="screen sv" picks
+	$(BIN)/python -m tests.pages.screenshots $(ARGS)
 
 format: $(VENV)/all.stamp  ## put the code into the house's format
 	$(BIN)/ruff check --fix

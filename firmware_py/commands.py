@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from firmware_py.keys import VenueKey
-from firmware_py.ledger import BoundCard, Ledger, Record
+from firmware_py.ledger import BoundCard, Ledger, LedgerReader, Record
 from firmware_py.office import CommandError
 from firmware_py.vocabulary import load_vocabulary
 from kiosk.matching.profiles import missing
@@ -63,12 +63,12 @@ def members_put(ledger: Ledger, key: VenueKey, *, members: list[Member], dry_run
 
 def members_list(ledger: Ledger, key: VenueKey, *, after: str = "") -> Result:  # noqa: ARG001 - commands are called alike
     """Return up to `SLICE` members by id, from the one after `after` on."""
-    return [_summary(record) for record in ledger.members(after, SLICE)]
+    return [summary(record) for record in ledger.members(after, SLICE)]
 
 
 def members_show(ledger: Ledger, key: VenueKey, *, member: MemberId) -> Result:  # noqa: ARG001 - ditto
     """Return a member's profile, cards and counters."""
-    record = _record(ledger, member)
+    record = record_of(ledger, member)
     return {
         "member": msgspec.to_builtins(record.member),
         "missing": [each.value for each in missing(record.member, load_vocabulary())],
@@ -82,7 +82,7 @@ def members_show(ledger: Ledger, key: VenueKey, *, member: MemberId) -> Result: 
 def members_block(ledger: Ledger, key: VenueKey, *, one: MemberId, other: MemberId) -> Result:  # noqa: ARG001 - ditto
     """Never introduce two members to each other."""
     for member in (one, other):
-        _record(ledger, member)
+        record_of(ledger, member)
     if one == other:
         raise CommandError(f"{one} can't be kept from themselves; name two members")
     ledger.block(pair_of(one, other))
@@ -98,7 +98,7 @@ def members_unblock(ledger: Ledger, key: VenueKey, *, one: MemberId, other: Memb
 
 def members_remove(ledger: Ledger, key: VenueKey, *, member: MemberId) -> Result:  # noqa: ARG001 - ditto
     """Erase a member and all that is known of them, unless they are here."""
-    if _record(ledger, member).present:
+    if record_of(ledger, member).present:
         raise CommandError(f"{member} is checked in; say 'fikatap visits leave {member}' first")
     ledger.remove_member(member)
     return {"removed": member}
@@ -106,7 +106,7 @@ def members_remove(ledger: Ledger, key: VenueKey, *, member: MemberId) -> Result
 
 def cards_bind(ledger: Ledger, key: VenueKey, *, member: MemberId, uid: str) -> Result:
     """Let the card with this UID, in hex, belong to a member."""
-    _record(ledger, member)
+    record_of(ledger, member)
     try:
         data = bytes.fromhex(uid)
     except ValueError:
@@ -127,7 +127,7 @@ def cards_bind(ledger: Ledger, key: VenueKey, *, member: MemberId, uid: str) -> 
 
 def cards_replace(ledger: Ledger, key: VenueKey, *, member: MemberId) -> Result:  # noqa: ARG001 - ditto
     """Block all cards of a member but the one that was enrolled last."""
-    _record(ledger, member)
+    record_of(ledger, member)
     return _block(ledger, ledger.cards(member)[1:])
 
 
@@ -147,11 +147,11 @@ def cards_block(ledger: Ledger, key: VenueKey, *, of: str) -> Result:  # noqa: A
 
 def cards_list(ledger: Ledger, key: VenueKey, *, member: MemberId) -> Result:  # noqa: ARG001 - ditto
     """Return a member's cards, the newest first."""
-    _record(ledger, member)
+    record_of(ledger, member)
     return [_card(card) for card in ledger.cards(member)]
 
 
-def notices_list(ledger: Ledger, key: VenueKey) -> Result:  # noqa: ARG001 - ditto
+def notices_list(ledger: Ledger, key: VenueKey) -> list[dict[str, Any]]:  # noqa: ARG001 - ditto
     """Return what staff was told and has not settled."""
     return [notice._asdict() for notice in ledger.notices()]
 
@@ -163,7 +163,7 @@ def notices_resolve(ledger: Ledger, key: VenueKey, *, notice: int) -> Result:  #
     return {"resolved": notice}
 
 
-def jobs_list(ledger: Ledger, key: VenueKey) -> Result:  # noqa: ARG001 - ditto
+def jobs_list(ledger: Ledger, key: VenueKey) -> list[dict[str, Any]]:  # noqa: ARG001 - ditto
     """Return the jobs that are under way, asked about, or of people who are here; no words of a badge or slip."""
     return [
         {
@@ -217,14 +217,16 @@ COMMANDS: Mapping[str, Callable[..., Result]] = {
 """All commands but those that need the devices or what the door knows; the running terminal adds these."""
 
 
-def _record(ledger: Ledger, member: MemberId) -> Record:
+def record_of(ledger: LedgerReader, member: MemberId) -> Record:
+    """Return a member with the counters; raise `CommandError` for one who is not there."""
     record = ledger.record(member)
     if record is None:
         raise CommandError(f"there is no member '{member}'; 'fikatap members list' shows them")
     return record
 
 
-def _summary(record: Record) -> dict[str, Any]:
+def summary(record: Record) -> dict[str, Any]:
+    """Return what lists say of a member."""
     member = record.member
     return {
         "id": member.id,

@@ -51,6 +51,8 @@ class ZoneTable(Table, frozen=True):
     colour: Colour
     capacity: int = 8
     quiet: bool = False
+    direction: str = ""
+    """How to get there from the door ("upstairs, left"): on the screen only."""
 
 
 class DoorTable(Table, frozen=True):
@@ -109,6 +111,19 @@ class ControlTable(Table, frozen=True):
     socket: Path = Path("/run/fikatap/control.sock")
 
 
+class DeskTable(Table, frozen=True):
+    """`[desk]`: the pages; HOST:PORT, or [HOST]:PORT for IPv6. Where systemd hands sockets over, these are not opened."""
+
+    screen: str = "127.0.0.1:8080"
+    """Where the visitors' screen is: in the clear, so for this machine's own display."""
+    listen: str = "0.0.0.0:8443"
+    """Where the staff's desk is, with a certificate."""
+    folder: Path = Path("/var/lib/fikatap-desk")
+    """People's PINs, the audit trail and the certificate."""
+    names: tuple[str, ...] = ()
+    """More names under which the desk is found; the machine's own need not be here."""
+
+
 class Chosen(Struct, frozen=True):
     """A driver chosen by name, with its settings; `make()` gives a device that is not open yet."""
 
@@ -132,16 +147,21 @@ class Config(Struct, frozen=True, kw_only=True):
 
     cafe: CafeTable
     zones: tuple[Zone, ...]
+    directions: dict[ZoneId, str] = {}
+    """How to get to a zone from the door, where the café says so."""
     door: DoorTable
     badge: BadgeTable
     matching: MatchingTable
     schedule: ScheduleTable
     ledger: LedgerTable
     control: ControlTable
+    desk: DeskTable = DeskTable()
     readers: dict[str, Chosen]
     printer: Chosen | None
     lights: Chosen | None
     sounder: Chosen | None
+    buttons: Chosen | None = None
+    """What visitors press to say what they want; the screen has the same."""
     service: Chosen | None = None
     """The shared matching service; None where matching is embedded."""
     file: Path | None = None
@@ -181,10 +201,12 @@ TABLES = (
     "schedule",
     "ledger",
     "control",
+    "desk",
     "reader",
     "printer",
     "lights",
     "sounder",
+    "buttons",
 )
 
 
@@ -227,19 +249,23 @@ def parse(text: str) -> Config:
     if not isinstance(readers, dict) or not all(isinstance(each, dict) for each in readers.values()):
         raise ConfigError("a reader is a table with a name of its own: write [reader.door]")
     matching, service = _matching(data.get("matching", {}))
+    zones, directions = _zones(data.get("zone", []))
     config = Config(
         cafe=cafe,
-        zones=_zones(data.get("zone", [])),
+        zones=zones,
+        directions=directions,
         door=_table("door", data.get("door", {}), DoorTable),
         badge=_table("badge", data.get("badge", {}), BadgeTable),
         matching=matching,
         schedule=_table("schedule", data.get("schedule", {}), ScheduleTable),
         ledger=_table("ledger", data.get("ledger", {}), LedgerTable),
         control=_table("control", data.get("control", {}), ControlTable),
+        desk=_table("desk", data.get("desk", {}), DeskTable),
         readers={name: _chosen("reader", f"reader.{name}", table) for name, table in readers.items()},
         printer=_chosen("printer", "printer", data["printer"]) if "printer" in data else None,
         lights=_chosen("lights", "lights", data["lights"]) if "lights" in data else None,
         sounder=_chosen("sounder", "sounder", data["sounder"]) if "sounder" in data else None,
+        buttons=_chosen("buttons", "buttons", data["buttons"]) if "buttons" in data else None,
         service=service,
     )
     if not config.readers:
@@ -309,10 +335,11 @@ def _decode(kind: type[Any], value: Any) -> Any:
     raise ValueError(f"write a text in quotes, not {short(value)}")
 
 
-def _zones(data: Any) -> tuple[Zone, ...]:
+def _zones(data: Any) -> tuple[tuple[Zone, ...], dict[ZoneId, str]]:
+    """Return the zones, and how to get to them."""
     if not isinstance(data, list) or not data:
         raise ConfigError("no zones: write at least one [[zone]] with id, name, symbol and colour")
-    zones = []
+    zones, directions = [], {}
     for place, each in enumerate(data, 1):
         table = _table(f"zone {place}", each, ZoneTable)
         if not table.id:
@@ -320,11 +347,13 @@ def _zones(data: Any) -> tuple[Zone, ...]:
         if table.capacity < 1:
             raise ConfigError(f"[zone {place}] capacity = {table.capacity} must be 1 or more people")
         zones.append(Zone(ZoneId(table.id), table.name, table.symbol, table.colour, capacity=table.capacity, quiet=table.quiet))
+        if table.direction:
+            directions[ZoneId(table.id)] = table.direction
     ids = [zone.id for zone in zones]
     for zone in ids:
         if ids.count(zone) > 1:
             raise ConfigError(f"[[zone]] id = '{zone}' is there {ids.count(zone)} times; each zone has an id of its own")
-    return tuple(zones)
+    return tuple(zones), directions
 
 
 def _chosen(port: str, place: str, data: Any) -> Chosen:
@@ -403,16 +432,29 @@ def _check_devices(config: Config) -> None:
             profile(config.printer.settings.profile)
         except ConfigError as error:
             raise ConfigError(f"[printer] profile: {error}") from error
-    if config.lights is None:
-        return
-    zones = [zone.id for zone in config.zones]
-    for name in config.lights.settings.zones or ():
-        if name not in zones:
-            raise ConfigError(
-                f"[lights] zones has '{name}', which is no [[zone]]; those are {', '.join(zones)}{meant(name, zones)}"
-            )
-    if config.lights.driver == "gpio" and config.sounder is not None and config.sounder.driver == "gpio":
+    if config.lights is not None:
+        zones = [zone.id for zone in config.zones]
+        for name in config.lights.settings.zones or ():
+            if name not in zones:
+                raise ConfigError(
+                    f"[lights] zones has '{name}', which is no [[zone]]; those are {', '.join(zones)}{meant(name, zones)}"
+                )
+    _check_pins(config)
+
+
+def _check_pins(config: Config) -> None:
+    """See that each pin has one thing on it."""
+    taken: dict[int, str] = {}
+    if config.lights is not None and config.lights.driver == "gpio":
+        taken |= {
+            pin: f"the light '{name}'" for name, light in config.lights.settings.lights().items() for pin in light.numbers
+        }
+    if config.sounder is not None and config.sounder.driver == "gpio":
         pin = config.sounder.settings.pin
-        for name, light in config.lights.settings.lights().items():
-            if pin in light.numbers:
-                raise ConfigError(f"[sounder] pin = {pin} is taken by the light '{name}'; give each its own")
+        if pin in taken:
+            raise ConfigError(f"[sounder] pin = {pin} is taken by {taken[pin]}; give each its own")
+        taken[pin] = "the sounder"
+    if config.buttons is not None and config.buttons.driver == "gpio":
+        for mood, pin in config.buttons.settings.pins().items():
+            if pin in taken:
+                raise ConfigError(f"[buttons] {mood} = {pin} is taken by {taken[pin]}; give each its own")

@@ -187,7 +187,7 @@ class Doctor:
     def _devices(self) -> Iterator[Finding]:
         for name, chosen in self._config.readers.items():
             yield self._device("reader", chosen.make, name)
-        for port in ("printer", "lights", "sounder"):
+        for port in ("printer", "lights", "sounder", "buttons"):
             other: Chosen | None = getattr(self._config, port)
             if other is not None:
                 make = Wiring(self._config).make_printer if port == "printer" else other.make
@@ -210,7 +210,7 @@ class Doctor:
     def _simulated(self) -> Iterator[Finding]:
         """Tell of devices that are none: right for a demonstration, wrong by a door."""
         chosen = {f"reader {name}": each for name, each in self._config.readers.items()}
-        chosen |= {port: getattr(self._config, port) for port in ("printer", "lights", "sounder")}
+        chosen |= {port: getattr(self._config, port) for port in ("printer", "lights", "sounder", "buttons")}
         for name, each in chosen.items():
             if each is not None and each.driver == "fake":
                 what = f"[{name.replace(' ', '.')}]"
@@ -345,7 +345,8 @@ class Doctor:
             path = getattr(self._config.printer.settings.address, "path", None)
             if path is not None:
                 yield path
-        if any(each is not None and each.driver == "gpio" for each in (self._config.lights, self._config.sounder)):
+        config = self._config
+        if any(each is not None and each.driver == "gpio" for each in (config.lights, config.sounder, config.buttons)):
             yield from self._machine.pins()
 
     def _pcscd(self) -> Iterator[Finding]:

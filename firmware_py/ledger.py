@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from drivers.matching.wire import CardBound, PairBlocked
 from firmware_py.database import (
+    BUSY_MS,
     LedgerDamaged,
     LedgerError,
     LedgerInUse,
@@ -86,6 +87,8 @@ MET_MS = 183 * DAY_MS
 """How long people count as introduced to each other: six months."""
 SLICE = 200
 """How many rows `forget` looks at in one go: some 1 ms here."""
+NAMES = 1_000
+"""How many members' names are read in one go: some 5 ms here."""
 CLOCK_STEP_MS = 1_000
 """A wall clock that moved by more than this within a boot was put right."""
 
@@ -237,6 +240,26 @@ class LedgerReader:
         """Return whom the member is never introduced to, because one of the two asked for it."""
         return frozenset(MemberId(row[0]) for row in self._rows(TapPath.BLOCKED, member))
 
+    def record(self, member: MemberId) -> Record | None:
+        """Return a member with the counters."""
+        row = self._row(f"SELECT {_RECORD} FROM members WHERE id = ?", member)  # noqa: S608 - a constant
+        return None if row is None else _record(row)
+
+    def names(self) -> Iterator[tuple[MemberId, str, str]]:
+        """Give each member's id, first name and short name, by id; between slices nothing is held open. Raise `LedgerError`."""
+        after = ""
+        while found := self._rows(_NAMES, after, NAMES):
+            yield from found
+            after = found[-1][0]
+
+    def cards(self, member: MemberId) -> list[BoundCard]:
+        """Return a member's cards, the newest first."""
+        return _cards(self._rows("SELECT card, member, blocked FROM cards WHERE member = ? ORDER BY bound DESC", member))
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        """Return what a question in SQL finds. Raise `LedgerError`."""
+        return self._rows(sql, *values)
+
     def close(self) -> None:
         """Close the connection; nothing is lost where that fails."""
         with suppress(apsw.Error):
@@ -274,6 +297,8 @@ class Ledger(LedgerReader):
         self._hand_on: Callable[[Change], None] | None = None
         self._forgetting: Iterator[None] | None = None
         self._forgotten: tuple[int, int] | None = None
+        self._erased = False
+        """Whether the journal may still have the words of somebody erased."""
         try:
             self._read_state()
         except BaseException:
@@ -476,10 +501,6 @@ class Ledger(LedgerReader):
         with self._transaction(erases=erases):
             yield self._connection
 
-    def rows(self, sql: str, *values: Any) -> list[Any]:
-        """Return what another part of the terminal keeps. Raise `LedgerError`."""
-        return self._rows(sql, *values)
-
     @contextmanager
     def _transaction(self, utc_ms: int | None = None, *, erases: bool = False) -> Iterator[None]:
         """Store all or nothing, and hand it on; an error of the database becomes a `LedgerError`."""
@@ -539,18 +560,36 @@ class Ledger(LedgerReader):
         The commit after that costs two syncs, as the journal begins anew, so that one is made here too. Raise `LedgerError`
         when it fails; what was committed stays good.
         """
-        if self._pages < TIDY_PAGES:
+        if self._erased:
+            self._empty()
+            if self._erased:
+                return False  # a reader is at it; the next tidying up tries again
+        elif self._pages < TIDY_PAGES:
             return False
-        try:
-            pages, moved = self._connection.wal_checkpoint()
-        except apsw.Error as error:
-            raise told(self.path, error) from error
-        self._pages = 0
-        if moved < pages:
-            return False  # a reader is at it; the next commit brings us here again
+        else:
+            try:
+                pages, moved = self._connection.wal_checkpoint()
+            except apsw.Error as error:
+                raise told(self.path, error) from error
+            self._pages = 0
+            if moved < pages:
+                return False  # a reader is at it; the next commit brings us here again
         with self._transaction():
             pass  # which counts itself
         return True
+
+    def _empty(self) -> None:
+        """Overwrite what was erased: move the journal into the file, and cut it off unless a reader is at it just now."""
+        self._connection.set_busy_timeout(0)  # the door waits for no reader
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._erased, self._pages = False, 0
+        except apsw.BusyError:
+            pass
+        except apsw.Error as error:
+            raise told(self.path, error) from error
+        finally:
+            self._connection.set_busy_timeout(BUSY_MS)
 
     def forget(self, utc_ms: int, keep_ms: int) -> bool:
         """Delete a slice of what is older than `keep_ms`, or too old to count; return whether more may be left for today.
@@ -637,17 +676,13 @@ class Ledger(LedgerReader):
         sql = f"SELECT {_RECORD} FROM members WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - a constant
         return [_record(row) for row in self._rows(sql, after, limit)]
 
-    def record(self, member: MemberId) -> Record | None:
-        """Return a member with the counters."""
-        row = self._row(f"SELECT {_RECORD} FROM members WHERE id = ?", member)  # noqa: S608 - a constant
-        return None if row is None else _record(row)
-
     def remove_member(self, member: MemberId) -> None:
         """Erase a member: profile, cards, introductions, the words of badges for or about them, their mark on visits.
 
         What the printer is at comes out, be it theirs or a badge or slip for somebody else that names them; it is nobody's from
         now on if it was theirs, and its words are forgotten after that.
-        Visits stay as visits of nobody. The free pages are overwritten, and so is the journal as far as no reader holds it.
+        Visits stay as visits of nobody. The free pages are overwritten, and so is the journal; while a reader holds it,
+        `tidy` does so later.
         """
         self.remove_members((member,))
 
@@ -656,12 +691,8 @@ class Ledger(LedgerReader):
         with self._transaction(erases=True):
             for member in members:
                 self._erase(member)
-        try:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except apsw.BusyError:
-            pass  # a reader is at it; the next tidying up moves on
-        except apsw.Error as error:
-            raise told(self.path, error) from error
+        self._erased = True
+        self._empty()
 
     def _erase(self, member: MemberId) -> None:
         run = self._connection.execute
@@ -726,10 +757,6 @@ class Ledger(LedgerReader):
             return None, False, 0
         profile, visits, approached, blocked = row
         return _decode(_MEMBER, profile), bool(blocked), _rate(visits, approached)
-
-    def cards(self, member: MemberId) -> list[BoundCard]:
-        """Return a member's cards, the newest first."""
-        return _cards(self._rows("SELECT card, member, blocked FROM cards WHERE member = ? ORDER BY bound DESC", member))
 
     def cards_like(self, beginning: str) -> list[BoundCard]:
         """Return the cards whose pseudonym begins so, two at most."""
@@ -838,6 +865,11 @@ _PUT_MEMBER = "INSERT INTO members (id, profile) VALUES (?, ?) ON CONFLICT (id) 
 _RECORD = """
     profile, visits, approached,
     EXISTS (SELECT 1 FROM visits WHERE visits.member = members.id AND closed_seq IS NULL)"""
+
+
+_NAMES = """
+    SELECT id, coalesce(profile ->> 'first_name', ''), coalesce(profile ->> 'short_name', '')
+    FROM members WHERE id > ? ORDER BY id LIMIT ?"""
 
 
 def fresh_incarnation() -> str:

@@ -36,8 +36,11 @@ class LocalOffice(Office):
 
     def call(self, command: str, **arguments: Any) -> Any:
         """Carry out `command`; those that need the devices need the running terminal."""
-        from firmware_py.commands import COMMANDS, carry_out
+        from firmware_py.commands import COMMANDS, carry_out, invoke
+        from firmware_py.reads import READS
 
+        if command in READS:
+            return invoke(command, READS[command], arguments, self._ledger)
         if command not in COMMANDS:
             raise CommandError(f"'{command}' needs the running terminal; start it with 'systemctl start fikatap'")
         if not self._key_is_open and command != "venue.key.import":  # which may be there to bring a lost key back

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from kiosk import slips
 from kiosk import spool as spooling
-from kiosk.badge import Slip, SlipKind
+from kiosk.badge import Badge, Slip, SlipKind
 from kiosk.compose import compose, has_offer
 from kiosk.effects import (
     Answer,
@@ -52,6 +52,7 @@ from kiosk.events import (
     JobPrinted,
     JobReady,
     JobRefused,
+    JobReprinted,
     JobSent,
     JobUnprintable,
     MatchAnswered,
@@ -62,6 +63,8 @@ from kiosk.events import (
     MemberLeft,
     MemberRemoved,
     MoodChosen,
+    MoodPressed,
+    MoodTakenBack,
     NoticesAsked,
     PairRuled,
     PhoneTapped,
@@ -126,6 +129,21 @@ class Asked(Struct, frozen=True):
     number: int = 0
 
 
+class Tapped(Struct, frozen=True):
+    """Who tapped last at a reader, and when: whoever presses a mood's button beside it now means this visit."""
+
+    visit: VisitId
+    boot_ms: int
+
+
+class Chosen(Struct, frozen=True):
+    """A mood that was pressed before the card was held there; it waits for the next tap at that reader."""
+
+    mood: Mood
+    reader: str
+    until_ms: int
+
+
 class Enrolling(Struct, frozen=True):
     """Staff waits for a card for this member."""
 
@@ -149,6 +167,11 @@ class DoorState(Struct, frozen=True):
     asked: Mapping[VisitId, Asked] = {}
     spool: Spool = Spool()
     recent: Mapping[str, Recent] = {}
+    changed: frozenset[VisitId] = frozenset()
+    """Whose profile changed while they were here, since this start."""
+    tapped: Mapping[str, Tapped] = {}
+    """By reader; none where whoever tapped last has no visit here: they left, or the card is unknown."""
+    chosen: Chosen | None = None
     enrolling: Enrolling | None = None
     asked_staff_ms: int | None = None
     """When the last slip was ordered for a card that does not work here."""
@@ -244,6 +267,10 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
             return replace(state, enrolling=None), ()
         case MoodChosen():
             return _mood_chosen(state, event, now)
+        case MoodPressed():
+            return _mood_pressed(state, event, now)
+        case MoodTakenBack():
+            return replace(state, chosen=None), ()
         case PairRuled():
             return _ruled(state, event, now)
         case MatchSwapped():
@@ -283,6 +310,8 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
             return _broken(state, event)
         case JobJudged():
             return _judged(state, event, now)
+        case JobReprinted():
+            return _reprinted(state, event, now)
         case _:
             assert_never(event)
 
@@ -302,6 +331,8 @@ def _deadlines(state: DoorState) -> Iterator[int]:
             yield due
     if state.enrolling is not None:
         yield state.enrolling.by_ms
+    if state.chosen is not None:
+        yield state.chosen.until_ms
 
 
 def _start(state: DoorState, event: Started, now: Now) -> Step:
@@ -331,7 +362,7 @@ def _start(state: DoorState, event: Started, now: Now) -> Step:
             by_ms = now.boot_ms + rules.match_deadline_ms
             asked[owed] = Asked(None, by_ms, badge=visit.zone is None, number=state.repeats)
         elif visit is not None:
-            effects += (SettleMatch(owed, None, visit.zone, visit.member.id),)
+            effects += (SettleMatch(owed, None, visit.zone, visit.member.id, None, visit.talks_until_ms),)
     return replace(state, asked=asked), effects
 
 
@@ -369,6 +400,8 @@ def _time_passed(state: DoorState, now: Now) -> Step:
     if state.enrolling is not None and now.boot_ms >= state.enrolling.by_ms:
         effects += (EndEnrolment(state.enrolling.ticket, Enrolment.LATE),)
         state = replace(state, enrolling=None)
+    if state.chosen is not None and now.boot_ms >= state.chosen.until_ms:
+        state = replace(state, chosen=None)
     state, effects = _chain(state, effects, lambda s: _spooled(s, *spooling.expire(s.spool, now, rules.badge_fresh_ms)))
     state, effects = _chain(state, effects, lambda s: _confirm_presence(s, now))
     today = state.house.day(now, now)
@@ -396,6 +429,7 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
     state = replace(state, recent={**state.recent, event.reader: Recent(event.card, now.boot_ms)})
     if same_tap or held:
         return state, ()
+    state = replace(state, tapped={reader: each for reader, each in state.tapped.items() if reader != event.reader})
     if state.enrolling is not None:
         return _enrolled(state, state.enrolling, event)
     if event.blocked:
@@ -405,13 +439,17 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
     visit = state.visit_of(event.member.id)
     if visit is None or not visit.confirmed:
         visit = state.elsewhere.visit_of(event.member.id)
+    state, mood = (state, None) if event.lying else _take_choice(state, event.reader, now)
     if visit is None:
-        return _check_in(state, event.member, event.reader, event.rate, now)
+        return _check_in(state, event.member, event.reader, event.rate, now, mood)
+    if mood is not None:  # who says what they want does not go by that tap
+        return _wants(_at_door(state, visit, event.reader, now), visit, mood, event.reader, now)
     # A card left lying while the terminal started is nobody who means to go, or hears anything.
     if not event.lying and _is_news(state, visit, now):
-        return _tell_who_comes(state, event.reader, visit, now)
+        return _tell_who_comes(_at_door(state, visit, event.reader, now), event.reader, visit, now)
     if event.lying or _age(visit, now) < rules.checkout_after_ms:
-        if not event.lying and _waits(state, visit):
+        state = _at_door(state, visit, event.reader, now)
+        if not event.lying and waits(state, visit):
             return _ask_again(state, visit, event.reader, now)
         answer = _answer(state, event.reader, Signal.ALREADY_HERE, visit)
         return state, (answer, *_light(state, visit.zone))
@@ -421,6 +459,19 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
     if visit.met and state.spool.cause is None and _prints(state, SlipKind.FOLLOW_UP):
         return _chain(state, effects, lambda s: _order(s, slips.follow_up(s.house, visit, now), visit, now))
     return state, effects
+
+
+def _at_door(state: DoorState, visit: Visit, reader: str | None, now: Now) -> DoorState:
+    """Note that a visitor stands at a reader; staff checks in people who may be anywhere."""
+    return state if reader is None else replace(state, tapped={**state.tapped, reader: Tapped(visit.id, now.boot_ms)})
+
+
+def _take_choice(state: DoorState, reader: str, now: Now) -> tuple[DoorState, Mood | None]:
+    """Take what was pressed beside this reader before this tap, if it was not too long ago."""
+    chosen = state.chosen
+    if chosen is None or chosen.reader != reader:
+        return state, None
+    return replace(state, chosen=None), chosen.mood if now.boot_ms < chosen.until_ms else None
 
 
 def _turned_away(state: DoorState, reader: str, notice: Notice, signal: Signal, now: Now) -> Step:
@@ -435,15 +486,19 @@ def _turned_away(state: DoorState, reader: str, notice: Notice, signal: Signal, 
     return _chain(state, effects, lambda s: _order(s, slips.ask_staff(s.house, notice, now), None, now))
 
 
-def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, now: Now) -> Step:
+def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, now: Now, chosen: Mood | None = None) -> Step:
     """Open a visit, welcome the visitor, and ask for a match if they want introductions.
 
+    `chosen` is what they pressed beforehand.
     A visit of which nobody knew whether it went on has ended; what they wanted of it, and the host's word, go on.
     """
     before = state.visit_of(member.id)
     ended: tuple[Effect, ...] = ()
     if before is not None:
         state, ended = _close(state, before, Ending.UNCONFIRMED)
+    mood = member.mood if before is None else before.mood
+    if chosen is not None and _may_want(member, chosen):
+        mood = chosen
     serial, number = state.serial + 1, state.elsewhere.number_after(state.number, LAST_NUMBER)
     visit = Visit(
         id=VisitId(f"{state.house.prefix}-{serial}"),
@@ -451,9 +506,9 @@ def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, n
         member=member,
         opened=now,
         lifetime_rate=rate,
-        mood=member.mood if before is None else before.mood,
+        mood=mood,
     )
-    state = _with_visit(replace(state, serial=serial, number=number), visit)
+    state = _at_door(_with_visit(replace(state, serial=serial, number=number), visit), visit, reader, now)
     if not state.house.prints:
         welcome = _answer(state, reader, Signal.WELCOME, visit, words="answer.welcome_only")
     else:
@@ -485,7 +540,7 @@ def _asked(
     return replace(state, asked={**state.asked, visit.id: asked})
 
 
-def _waits(state: DoorState, visit: Visit) -> bool:
+def waits(state: DoorState, visit: Visit) -> bool:
     """Tell whether somebody is first in line: they want an introduction, and met nobody yet."""
     willing = visit.member.consents.introductions and visit.mood is Mood.INTRODUCE
     is_own = visit.id in state.visits and visit.id not in state.asked
@@ -555,6 +610,63 @@ def _mood_chosen(state: DoorState, event: MoodChosen, now: Now) -> Step:
         state, effects = _chain(state, effects, lambda s: _settle(s, visit.id, None, None, None, now))
         visit = state.visits[visit.id]
     return state, (*effects, _answer(state, event.reader, Signal.ALREADY_HERE, visit, words=f"answer.mood_{event.mood}"))
+
+
+def _mood_pressed(state: DoorState, event: MoodPressed, now: Now) -> Step:
+    """Take a pressed mood for the visit that it names, else for who tapped just now at this reader, else for the next tap.
+
+    What was pressed on somebody's own page is for nobody else, however late it comes.
+    """
+    if event.visit is not None:
+        visit = state.visit(event.visit)
+        is_here = visit is not None and visit.confirmed
+        return _wants(state, visit, event.mood, event.reader, now) if visit is not None and is_here else (state, ())
+    visit = None if event.ahead else _may_choose(state, event.reader, now)
+    if visit is not None:
+        return _wants(_without_choice(state, event.reader), visit, event.mood, event.reader, now)
+    state = replace(state, chosen=Chosen(event.mood, event.reader, now.boot_ms + state.house.rules.choose_ms))
+    return state, (_answer(state, event.reader, Signal.USE_CARD, words=f"answer.chosen_{event.mood}"),)
+
+
+def _without_choice(state: DoorState, reader: str) -> DoorState:
+    """Forget what waits for the next tap at a reader."""
+    return replace(state, chosen=None) if state.chosen is not None and state.chosen.reader == reader else state
+
+
+def _may_choose(state: DoorState, reader: str, now: Now) -> Visit | None:
+    """Return the visit that a pressed mood would be taken for."""
+    tapped = state.tapped.get(reader)
+    if tapped is None or now.boot_ms - tapped.boot_ms >= state.house.rules.choose_ms:
+        return None
+    visit = state.visit(tapped.visit)
+    return visit if visit is not None and visit.confirmed else None
+
+
+def can_choose(state: DoorState, visit: VisitId, now: Now) -> bool:
+    """Tell whether the visitor at the door may say now what they want of this visit."""
+    found = state.visits.get(visit)
+    stands = any(each.visit == visit and _may_choose(state, reader, now) for reader, each in state.tapped.items())
+    return stands and found is not None and found.member.consents.introductions
+
+
+def _may_want(member: Member, mood: Mood) -> bool:
+    """Tell whether a member may choose that at the door: who agreed to no introductions asks staff for them."""
+    return mood is Mood.COFFEE or member.consents.introductions
+
+
+def _wants(state: DoorState, visit: Visit, mood: Mood, reader: str, now: Now) -> Step:
+    """Note what a visitor at the door wants; who wants it already is asked about anew only while they wait."""
+    if not _may_want(visit.member, mood):
+        return state, (_answer(state, reader, Signal.ALREADY_HERE, visit, words="answer.mood_ask"),)
+    if visit.id not in state.visits:  # they came in by another door, which keeps their visit
+        return state, (_answer(state, reader, Signal.ALREADY_HERE, visit),)
+    if mood is visit.mood is Mood.INTRODUCE and visit.id not in state.asked and not waits(state, visit):
+        return state, (_answer(state, reader, Signal.ALREADY_HERE, visit), *_light(state, visit.zone))
+    if mood is Mood.INTRODUCE and visit.met:  # one introduction is enough, whatever was wanted in between
+        visit = replace(visit, mood=mood)
+        answer = _answer(state, reader, Signal.ALREADY_HERE, visit, words=f"answer.mood_{mood}")
+        return _with_visit(state, visit), (SetMood(visit.id, mood), answer, *_light(state, visit.zone))
+    return _mood_chosen(state, MoodChosen(visit.member.id, mood, reader), now)
 
 
 def _ruled(state: DoorState, event: PairRuled, now: Now) -> Step:
@@ -827,6 +939,7 @@ def _changed(state: DoorState, member: Member, now: Now) -> Step:
     for visit in (state.visit_of(member.id), state.elsewhere.visit_of(member.id)):
         if visit is not None:
             state = _with_visit(state, replace(visit, member=member))
+            state = replace(state, changed=frozenset(filter(state.visit, state.changed)) | {visit.id})
     name = member.called if member.consents.name else ""
     for visit in state.visits.values():
         met = tuple(replace(each, name=name) if each.member == member.id else each for each in visit.met)
@@ -967,6 +1080,44 @@ def _judged(state: DoorState, event: JobJudged, now: Now) -> Step:
     return state, (failed, *effects)
 
 
+def _reprinted(state: DoorState, event: JobReprinted, now: Now) -> Step:
+    """Order a badge once more, marked as a copy, where that can be."""
+    if event.replaced or not may_reprint(state, event.job):
+        return state, ()
+    state, copy_id, process_id = _new_job_id(state)
+    agreed = replace(event.job, badge=_as_agreed(state, event.job, now))
+    copy = replace(spooling.copy_of(agreed, copy_id, process_id), queued=now)
+    return _spooled(state, *spooling.queue(state.spool, copy))
+
+
+def _as_agreed(state: DoorState, job: Job, now: Now) -> Badge | None:
+    """Return a badge with what its visitor agrees to now; consents may have changed since it was printed.
+
+    Whom to meet stays on it while the partner is here and nothing of theirs has changed, as far as this start can know.
+    """
+    visit, badge = state.visits.get(job.visit), job.badge
+    if visit is None or badge is None:
+        return badge
+    own = compose(state.house, visit, None, None, None, now, on=state.schedule.occasions)
+    if badge.introduction is None:
+        return replace(own, notice=badge.notice, starter=badge.starter)
+    last = last_own(visit)
+    partner = None if last is None else state.visit_of(last.member) or state.elsewhere.visit_of(last.member)
+    is_of_this_start = job.process_id >> 20 == state.starts & 0xFFF
+    if partner is None or partner.id in state.changed or not is_of_this_start or not visit.member.consents.introductions:
+        return own
+    return replace(own, introduction=badge.introduction, notice=badge.notice, starter=badge.starter, until=badge.until)
+
+
+def may_reprint(state: DoorState, job: Job) -> bool:
+    """Tell whether a copy of a badge may be printed: it is over, no question about it is open, and its visitor is here.
+
+    It must be the latest badge of its visit, which the ledger knows.
+    """
+    asked_about = job.state is JobState.UNKNOWN and job.cause is not Cause.CANNOT_TELL
+    return job.badge is not None and job.state.ended and not asked_about and _is_wanted(state, job)
+
+
 def _new_job_id(state: DoorState) -> tuple[DoorState, JobId, int]:
     """Return an id for a job, and the number by which the printer knows it: the start's and the job's, in 32 bits."""
     serial = state.serial + 1
@@ -1019,7 +1170,8 @@ def _answer(
         )
     )
     sentence = texts.say(language, words or f"answer.{signal}", where=where, **parts).rstrip()
-    return Answer(reader, signal, language, " ".join(part for part in (greeting, sentence) if part))
+    words = " ".join(part for part in (greeting, sentence) if part)
+    return Answer(reader, signal, language, words, None if visit is None else visit.id)
 
 
 def _spooled(state: DoorState, spool: Spool, effects: tuple[Effect, ...]) -> Step:

@@ -183,12 +183,13 @@ Durable = (
 
 
 class Answer(Struct, frozen=True):
-    """Tell the person at `reader` something: light, sound and words."""
+    """Tell the person at `reader` something: light, sound and words; `visit` is whose it is, None of nobody's."""
 
     reader: str | None
     signal: Signal
     language: Language
     words: str
+    visit: VisitId | None = None
 
 
 class LightZone(Struct, frozen=True):

@@ -175,6 +175,26 @@ class MoodChosen(Happening, frozen=True):
         return {"member": self.member, "mood": self.mood.value}
 
 
+class MoodPressed(Happening, frozen=True):
+    """Somebody by the door pressed what they want, on a button or the screen beside `reader`.
+
+    It is for `visit` where that is known, as on a visitor's own page; with `ahead` for the next tap, whoever tapped just now.
+    """
+
+    mood: Mood
+    reader: str
+    visit: VisitId | None = None
+    ahead: bool = False
+
+    def fact(self) -> Fact:
+        """Return the mood."""
+        return {"mood": self.mood.value}
+
+
+class MoodTakenBack(Happening, frozen=True):
+    """Somebody by the door took back what they had pressed for the next tap."""
+
+
 class PairRuled(Happening, frozen=True):
     """The host pinned or vetoed two people, or took that back (None)."""
 
@@ -294,14 +314,15 @@ class JobUnprintable(Happening, frozen=True):
 
 
 class JobSent(Happening, frozen=True):
-    """All bytes of the job were taken."""
+    """All bytes of the job were taken; `page` says of what: `badge`, `copy` of a badge, or the slip's kind."""
 
     job: JobId
     size: int
+    page: str = ""
 
     def fact(self) -> Fact:
-        """Return the job and its bytes."""
-        return {"job": self.job, "bytes": self.size}
+        """Return the job, its bytes and what it was."""
+        return {"job": self.job, "bytes": self.size, "page": self.page}
 
 
 class JobPrinted(Happening, frozen=True):
@@ -341,6 +362,17 @@ class JobJudged(Happening, frozen=True):
         return {"job": self.job.id, "printed": self.printed}
 
 
+class JobReprinted(Happening, frozen=True):
+    """Staff wants this badge once more; `replaced` says that its visit had another one after it."""
+
+    job: Job
+    replaced: bool = False
+
+    def fact(self) -> Fact:
+        """Return the job."""
+        return {"job": self.job.id}
+
+
 Event = (
     Started
     | TimePassed
@@ -356,6 +388,8 @@ Event = (
     | EnrolmentAsked
     | EnrolmentDropped
     | MoodChosen
+    | MoodPressed
+    | MoodTakenBack
     | PairRuled
     | MatchSwapped
     | GroupAsked
@@ -373,5 +407,6 @@ Event = (
     | JobPrinted
     | JobBroken
     | JobJudged
+    | JobReprinted
 )
 """All that can happen."""

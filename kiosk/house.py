@@ -35,6 +35,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     """How long staff's next card is waited for."""
     ask_staff_every_ms: int = 60_000
     """So soon after one, no other slip is printed for a card that does not work here: nobody is to empty the roll."""
+    choose_ms: int = 20_000
+    """How long after a tap somebody may still press what they want, and how long a press waits for a tap."""
     closes_minute: int = 4 * 60
     """The minute of the local day at which visits end."""
 

@@ -138,9 +138,15 @@ def fault(house: House, before: tuple[SlipLine, ...], notices: Iterable[TellStaf
 
 
 def in_words(told: TellStaff, texts: Texts, language: Language) -> str:
-    """Return a notice as a sentence: what happened, and what to do."""
+    """Return a notice in words: what happened, and what to do."""
+    return " ".join(in_parts(told, texts, language))
+
+
+def in_parts(told: TellStaff, texts: Texts, language: Language) -> tuple[str, str]:
+    """Return what happened, and what to do about it."""
     cause = "" if told.cause is None else texts.say(language, f"cause.{told.cause}")
-    return texts.say(language, f"staff.{told.notice}", job=told.job or "", cause=cause, detail=told.detail)
+    parts = {"job": told.job or "", "cause": cause, "detail": told.detail}
+    return texts.say(language, f"staff.{told.notice}", **parts), texts.say(language, f"staff.{told.notice}_do", **parts)
 
 
 def _met_line(house: House, language: Language, met: Met) -> SlipLine:

@@ -14,6 +14,7 @@ from firmware_py.cli import (
     badge,
     cards,
     demo,
+    desk,
     doctor,
     jobs,
     match,
@@ -63,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
         venue,
         update,
         matching,
+        desk,
         demo,
     ):
         module.add(commands)

@@ -12,6 +12,9 @@ def add(commands: Any) -> None:
     """Add the commands to the parser."""
     group = commands.add_parser("jobs", help="badges and slips").add_subparsers(metavar="WHAT", required=True)
     group.add_parser("list", help="the latest and how they stand").set_defaults(handler=show)
+    command = group.add_parser("reprint", help="print a badge once more, marked as a copy")
+    command.add_argument("job", help="the badge job's id, as 'fikatap jobs list' shows it")
+    command.set_defaults(handler=reprint)
     for word, printed, what in (("printed", True, "the badge came out"), ("missing", False, "it did not: print a copy")):
         command = group.add_parser(word, help=what)
         command.add_argument("job", help="the badge job's id, as the notice shows it")
@@ -22,7 +25,16 @@ def show(args: argparse.Namespace) -> int:
     """Print one line a job."""
     with open_office(args.config) as office:
         for job in office.call("jobs.list"):
-            print(f"{job['job']}  {job['what']:<10} {job['state']:<10} {job['cause'] or ''}")
+            what = f"{job['what']:<10} {job['state']:<10} {job.get('name') or '–':<20}"
+            marks = [job["cause"] or "", "copy" if job["copy"] else "", *(f"can {each}" for each in job.get("can", ()))]
+            print(f"{job['job']}  {what} {', '.join(filter(None, marks))}".rstrip())
+    return 0
+
+
+def reprint(args: argparse.Namespace) -> int:
+    """Order a copy."""
+    with open_office(args.config) as office:
+        print(f"a copy is on its way: {office.call('jobs.reprint', job=args.job)['copy']}")
     return 0
 
 

@@ -13,6 +13,7 @@ def add(commands: Any) -> None:
     group = commands.add_parser("match", help="whom to meet, as the host wants it").add_subparsers(
         metavar="WHAT", required=True
     )
+    group.add_parser("list", help="today's introductions, the latest first").set_defaults(handler=show)
     command = group.add_parser("explain", help="what speaks for and against everybody here, for one visitor")
     command.add_argument("member", help="the visitor's id")
     command.add_argument("other", nargs="?", help="only about this member")
@@ -31,6 +32,18 @@ def add(commands: Any) -> None:
     command.set_defaults(handler=swap)
     command = group.add_parser("group", help="have those who wait for a group sit down now")
     command.set_defaults(handler=form_group)
+
+
+def show(args: argparse.Namespace) -> int:
+    """Print a line for each introduction, and below it why, as long as the badge is remembered."""
+    with open_office(args.config) as office:
+        for each in office.call("introductions.list"):
+            ago = "" if each["age_s"] is None else f"{each['age_s'] // 60:>4} min ago"
+            who = f"{each['name']} ({each['member']}) to {each['partner_name']} ({each['partner']})"
+            print(f"{ago:<13} {who}, {each['zone'] or '–'}")
+            if each["reason"]:
+                print(f"              {each['reason']}")
+    return 0
 
 
 def explain(args: argparse.Namespace) -> int:

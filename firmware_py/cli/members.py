@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from firmware_py.office import open_office
+from firmware_py.office import CommandError, open_office
 
 EVERY = 2_000
 """How many rows go by between two words of progress, and from how many rows on there is any when nobody watches."""
@@ -21,6 +23,13 @@ def add(commands: Any) -> None:
     command.add_argument("--dry-run", action="store_true", help="only say what would be done")
     command.set_defaults(handler=take_in)
     group.add_parser("list", help="all members").set_defaults(handler=show_all)
+    command = group.add_parser("search", help="members whose name or id has a text in it, 20 at most")
+    command.add_argument("text", help="a part of a name or an id")
+    command.set_defaults(handler=search)
+    command = group.add_parser("export", help="all that is stored about one member, for them, as JSON")
+    command.add_argument("member", help="the member's id")
+    command.add_argument("file", type=Path, nargs="?", help="a new file that only you can read; without it, to the terminal")
+    command.set_defaults(handler=export)
     command = group.add_parser("show", help="all that is known of one member")
     command.add_argument("member", help="the member's id")
     command.set_defaults(handler=show)
@@ -88,10 +97,39 @@ def show_all(args: argparse.Namespace) -> int:
     with open_office(args.config) as office:
         while members := office.call("members.list", after=after):
             for member in members:
-                marks = ["here"] * member["present"] + ["no introductions"] * (not member["introductions"])
-                marks += ["no offer"] * (not member["offers"])
-                print(f"{member['id']:<12} {member['name']:<24} {member['language']}  {', '.join(marks)}".rstrip())
+                print(_line(member))
             after = members[-1]["id"]
+    return 0
+
+
+def search(args: argparse.Namespace) -> int:
+    """Print one line for each member that was found; return 1 when nobody was."""
+    with open_office(args.config) as office:
+        found = office.call("members.search", text=args.text)
+    for member in found:
+        print(_line(member))
+    return 0 if found else 1
+
+
+def _line(member: dict[str, Any]) -> str:
+    marks = ["here"] * member["present"] + ["no introductions"] * (not member["introductions"])
+    marks += ["no offer"] * (not member["offers"])
+    return f"{member['id']:<12} {member['name']:<24} {member['language']}  {', '.join(marks)}".rstrip()
+
+
+def export(args: argparse.Namespace) -> int:
+    """Write what is stored about one person."""
+    with open_office(args.config) as office:
+        text = json.dumps(office.call("members.export", member=args.member), ensure_ascii=False, indent=2)
+    if args.file is None:
+        print(text)
+        return 0
+    try:
+        with os.fdopen(os.open(args.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+    except OSError as error:
+        raise CommandError(f"{args.file} can't be written: {error.strerror}") from error
+    print(f"{args.file}: give it to them, and delete it then")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`fikatap status` and `fikatap watch`: how the running terminal is, and what happens at the door."""
+"""`fikatap status`, `watch`, `scene`, `faults` and `figures`: how the running terminal is, and what happens at the door."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def add(commands: Any) -> None:
     status.set_defaults(handler=show)
     watch_command = commands.add_parser("watch", help="what happens at the door, one JSON object a line")
     watch_command.set_defaults(handler=watch)
+    commands.add_parser("scene", help="the café as the screen shows it, as JSON").set_defaults(handler=scene)
+    commands.add_parser("faults", help="which devices were away, the latest first").set_defaults(handler=faults)
+    commands.add_parser("figures", help="what the day came to so far").set_defaults(handler=figures)
 
 
 def show(args: argparse.Namespace) -> int:
@@ -53,3 +56,30 @@ def watch(args: argparse.Namespace) -> int:
         while True:
             print(json.dumps(client.next_event(), ensure_ascii=False))
             sys.stdout.flush()
+
+
+def scene(args: argparse.Namespace) -> int:
+    """Print what anybody may see."""
+    with ControlClient(load(args.config).control.socket) as client:
+        print(json.dumps(client.call("scene"), ensure_ascii=False, indent=2))
+    return 0
+
+
+def faults(args: argparse.Namespace) -> int:
+    """Print one line a fault."""
+    with ControlClient(load(args.config).control.socket) as client:
+        for fault in client.call("faults.list"):
+            lasted = "still" if fault["until_s"] is None else f"{fault['from_s'] - fault['until_s']} s"
+            print(f"{fault['from_s'] // 60:>5} min ago  {lasted:>7}  {fault['device']:<16} {fault['trouble']}")
+    return 0
+
+
+def figures(args: argparse.Namespace) -> int:
+    """Print the day's figures, and a line for each quarter of an hour."""
+    with ControlClient(load(args.config).control.socket) as client:
+        found = client.call("figures.evening")
+    for name in ("checkins", "introductions", "badges", "copies", "longest_queue"):
+        print(f"{name.replace('_', ' '):<14} {found[name]}")
+    for quarter in found["quarter_hours"]:
+        print(f"{quarter['begins']}  {'#' * quarter['here']:<40} {quarter['here']} here, {quarter['checkins']} came")
+    return 0

@@ -1,4 +1,4 @@
-"""`fikatap visits`: for the member who forgot the card, and the one who has left without a tap."""
+"""`fikatap visits` and `fikatap moods`: who is here, with or without their card, and what they want."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from kiosk.values import Mood
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
     group = commands.add_parser("visits", help="visits").add_subparsers(metavar="WHAT", required=True)
+    group.add_parser("list", help="who is here").set_defaults(handler=show)
     command = group.add_parser("checkin", help="check a member in who has no card with them")
     command.add_argument("member", help="the member's id")
     command.set_defaults(handler=check_in)
@@ -22,6 +23,40 @@ def add(commands: Any) -> None:
     command.add_argument("member", help="the member's id")
     command.add_argument("mood", choices=[mood.value for mood in Mood], help="introduce, group, or coffee and nothing else")
     command.set_defaults(handler=mood)
+    group = commands.add_parser("moods", help="what a visitor at the door wants").add_subparsers(metavar="WHAT", required=True)
+    command = group.add_parser("choose", help="as a button does: for who tapped just now, else for the next tap")
+    command.add_argument("mood", choices=[mood.value for mood in Mood], help="introduce, group, or coffee and nothing else")
+    command.set_defaults(handler=choose)
+    group.add_parser("forget", help="take back what waits for the next tap").set_defaults(handler=forget)
+
+
+def show(args: argparse.Namespace) -> int:
+    """Print one line a visit."""
+    with open_office(args.config) as office:
+        for visit in office.call("visits.list"):
+            marks = ["first in line"] * visit["waits"] + ["quiet"] * visit["quiet"]
+            marks += ["may have left"] * (not visit["confirmed"])
+            if visit["introduced_to"]:
+                marks.append(f"introduced to {', '.join(visit['introduced_to'])}")
+            where = f"{visit['zone'] or '–':<12} {visit['mood']:<10} {visit['since_s'] // 60:>4} min"
+            print(f"{visit['member']:<12} {visit['name']:<24} {where}  {', '.join(marks)}".rstrip())
+    return 0
+
+
+def choose(args: argparse.Namespace) -> int:
+    """Press a button."""
+    with open_office(args.config) as office:
+        applied = office.call("moods.choose", mood=args.mood)["applied"]
+    print("noted for who tapped last" if applied == "visit" else "waits for the next tap, 20 seconds")
+    return 0
+
+
+def forget(args: argparse.Namespace) -> int:
+    """Take it back."""
+    with open_office(args.config) as office:
+        office.call("moods.forget")
+    print("nothing waits for the next tap")
+    return 0
 
 
 def check_in(args: argparse.Namespace) -> int:

@@ -26,6 +26,7 @@ from drivers.errors import ConfigError, FikatapError
 from firmware_py.office import CommandError, Office
 from kiosk.effects import Answer, Effect, LightZone, SetJob, TellStaff
 from kiosk.events import Event, JobSent, MatchAnswered
+from kiosk.screen import Shown
 
 log = logging.getLogger("fikatap")
 
@@ -70,10 +71,14 @@ class Command:
         self.client.send(_error(self._id, sentence))
         self.client.answered()
 
-    def observe(self, what: Event | Effect) -> None:
+    def observe(self, what: Event | Effect | Shown | Changed) -> None:
         """Send on what a watcher may see: answers, lights, jobs and notices, no profiles."""
-        if isinstance(what, Answer | LightZone | SetJob | TellStaff | JobSent | MatchAnswered):
+        if isinstance(what, Answer | LightZone | SetJob | TellStaff | JobSent | MatchAnswered | Shown | Changed):
             self.client.send({"v": VERSION, "event": {"kind": type(what).__name__, **msgspec.to_builtins(what)}})
+
+
+class Changed(Struct, frozen=True):
+    """Something that the pages show may be another one now; said once for all that changed in a short while."""
 
 
 class HungUp(Struct, frozen=True):

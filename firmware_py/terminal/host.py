@@ -172,6 +172,7 @@ class Host:
             "parts": [[texts.say(language, f"part.{part.value}"), worth] for part, worth in each.parts if worth],
             "pinned": each.pinned,
             "may": each.gate is None,
+            "gate": None if each.gate is None else each.gate.value,
             "verdict": texts.say(language, f"gate.{gate}"),
             "reason": reason_sentence(each.reason, called, texts, house.vocabulary, language, visit.number),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, assert_never
 
@@ -18,21 +18,25 @@ from firmware_py.config import Config
 from firmware_py.database import LedgerRefused
 from firmware_py.journal import Change
 from firmware_py.keys import VenueKey
-from firmware_py.ledger import DAY_MS, Ledger, LedgerDamaged, LedgerError
+from firmware_py.ledger import DAY_MS, Ledger, LedgerDamaged, LedgerError, LedgerReader
 from firmware_py.matching.calls import BACK_OFF_MS, LANES, News, ServiceServant
 from firmware_py.matching.embedded import EmbeddedMatching, MatchingServant, Question, group_question, question
+from firmware_py.reads import READS, TODAYS, Today
 from firmware_py.recovery import mark_damaged
 from firmware_py.releases import HealthMark
 from firmware_py.schedule import ScheduleFile, ScheduleServant
 from firmware_py.settings import files_of
-from firmware_py.terminal.control import Command, HungUp
+from firmware_py.terminal.control import Changed, Command, HungUp
 from firmware_py.terminal.host import Host
 from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp, Report
 from firmware_py.terminal.notify import Notifier
+from firmware_py.terminal.reading import Reading
+from firmware_py.terminal.scene import scene, visits
 from firmware_py.terminal.second import WAIT_S, Append, MakeCopy, SecondMedium, SecondServant
-from firmware_py.terminal.servants import LightsServant, PrinterServant, ReaderServant, SounderServant, cause_of
+from firmware_py.terminal.servants import ButtonsServant, LightsServant, PrinterServant, ReaderServant, SounderServant, cause_of
+from firmware_py.terminal.staff import Staff
 from firmware_py.terminal.status import READER, SECOND, status, status_line
-from firmware_py.terminal.supervise import Health, Supervisor
+from firmware_py.terminal.supervise import Fault, Health, Supervisor
 from firmware_py.wiring import Wiring
 from kiosk.door import DoorState, next_deadline, step
 from kiosk.effects import (
@@ -76,11 +80,13 @@ from kiosk.events import (
     MemberCheckedIn,
     MemberLeft,
     MemberRemoved,
+    MoodPressed,
     NoticesAsked,
     PrinterChanged,
     TimePassed,
 )
 from kiosk.jobs import Job, JobState
+from kiosk.screen import shown
 from kiosk.values import CardId, Cause, JobId, MemberId, Now
 
 if TYPE_CHECKING:
@@ -88,13 +94,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fikatap")
 
-PRINTER, LIGHTS, SOUNDER, MATCHING, SCHEDULE = "printer", "lights", "sounder", "matching", "schedule"
+PRINTER, LIGHTS, SOUNDER, BUTTONS = "printer", "lights", "sounder", "buttons"
+MATCHING, SCHEDULE = "matching", "schedule"
 LEDGER = "ledger"
 """What a restart is for that brings the ledger back."""
 LOOK_EVERY_MS = 1_000
 """How often lanes, deadlines of the day and the watchdog are looked at when nothing happens."""
 TAKE_IN_EVERY_MS = 50
 """How often a slice of what the shared service told is taken in at least, though others wait: each keeps them some ms."""
+CHANGED_EVERY_MS = 100
+"""How often watchers are told at most that something changed."""
 END_OF_JOB_S = 4.0
 """How long a stop waits for the badge under way."""
 END_OF_LANES_S = 0.6
@@ -171,6 +180,11 @@ class Terminal:
         self._damaged = False
         self._restart_for: str | None = None
         self._looked_ms = self._took_in_ms = 0
+        self._changed = False
+        """Whether watchers are to be told that something changed."""
+        self._said_changed_ms = 0
+        self._stood: object = None
+        """How devices, storage and the clock's minute were when that was looked at last."""
         self._health = HealthMark(ledger.path, release)
         self._cafe_day: int | None = None
         """Counts days from closing to closing."""
@@ -181,6 +195,7 @@ class Terminal:
         """How long the last answer took, from the reader's report to the order for the light."""
         self.state = DoorState(house=wiring.house(ledger.prefix))
         self._host = Host(lambda: self.state, self._apply_command, self._matching, clock.now, ledger.member)
+        self._staff = Staff(lambda: self.state, self._apply_command, clock.now, wiring, ledger, key)
         self._supervisor = Supervisor(
             self._lanes(),
             feed=lambda event: self._inbox.put(Fed(event)),
@@ -189,6 +204,9 @@ class Terminal:
             now_ms=clock.now().boot_ms,
             back_off=dict.fromkeys(LANES, BACK_OFF_MS),
         )
+        self._reading = Reading(ledger.reader)
+        self._longest_queue = 0
+        """How many badges waited at once at most, today since the program started."""
         self._shared = None if wiring.config.service is None else self._share()
 
     def post(self, message: Message) -> None:
@@ -223,6 +241,7 @@ class Terminal:
             if self._shared is not None:
                 self._shared.hang_up()
             self._supervisor.stop(END_OF_LANES_S)
+            self._reading.stop(END_OF_LANES_S)
             self._ledger.close()
         return 0 if self._restart_for is None else 75
 
@@ -241,6 +260,8 @@ class Terminal:
         due = [now + LOOK_EVERY_MS, *(at for at in (self._deadline(), self._supervisor.next_ms()) if at is not None)]
         if self._takes_in():
             due.append(now)
+        if self._changed and self._watchers:
+            due.append(self._said_changed_ms + CHANGED_EVERY_MS)
         try:
             return self._inbox.get(timeout=max(0.0, (min(due) - now) / 1000))
         except queue.Empty:
@@ -335,11 +356,15 @@ class Terminal:
                     raise
                 self._storage_failed(_reader_of(event), error)
                 return False
-        self.state = state
+        before, self.state = self.state, state
         self._tell(event)
         for effect in effects:
             self._perform(effect)
             self._tell(effect)
+        if not (isinstance(event, MoodPressed) and state.chosen is not None):  # that is in the scene
+            self._show(before, effects, now)
+        self._longest_queue = max(self._longest_queue, sum(job.badge is not None for job in state.spool.jobs.values()))
+        self._changed |= bool(effects) or state.chosen != before.chosen or not isinstance(event, TimePassed)
         if durable:
             self._with_service(lambda shared: shared.carry_on())
         return True
@@ -373,10 +398,12 @@ class Terminal:
 
     def _refuse(self, event: Event) -> None:
         """Tell the person at the reader to go to staff."""
-        self.state, effects = step(self.state, CommitFailed(_reader_of(event)), self._clock.now())
+        before, now = self.state, self._clock.now()
+        self.state, effects = step(before, CommitFailed(_reader_of(event)), now)
         for effect in effects:
             self._perform(effect)
             self._tell(effect)
+        self._show(before, effects, now)
 
     def _reload(self) -> bool:
         """Open the ledger again and go on from what it holds, as after a restart; return whether that worked."""
@@ -491,7 +518,7 @@ class Terminal:
 
     def _may_restart(self, name: str) -> bool:
         """Allow one restart of the process for a device that hangs, unless the door does without it."""
-        if name in (SECOND, SCHEDULE, *LANES) or not self._once_a_boot(name):
+        if name in (SECOND, SCHEDULE, BUTTONS, *LANES) or not self._once_a_boot(name):
             return False
         log.error("%s hangs: the terminal restarts once", name)
         return True
@@ -512,7 +539,8 @@ class Terminal:
         return True
 
     def _look_after(self) -> None:
-        now_ms = self._clock.now().boot_ms
+        now = self._clock.now()
+        now_ms = now.boot_ms
         self._supervisor.look_after(now_ms)
         if self._takes_in() and (self._inbox.empty() or now_ms - self._took_in_ms >= TAKE_IN_EVERY_MS):
             self._took_in_ms = now_ms
@@ -528,6 +556,19 @@ class Terminal:
             self._notifier.status(self._status_line())
             if self._notifier.watchdog_s is not None:
                 self._notifier.alive()
+        if self._watchers:
+            self._say_changed(now)
+
+    def _say_changed(self, now: Now) -> None:
+        """Tell watchers that something changed, if anything did, and not too often."""
+        devices = tuple((each.health, each.trouble) for each in self._supervisor.watched.values())
+        stands = (devices, self._must_reload, None if now.wall is None else now.wall.local_minute)
+        self._changed |= stands != self._stood
+        self._stood = stands
+        if self._changed and now.boot_ms - self._said_changed_ms >= CHANGED_EVERY_MS:
+            self._changed, self._said_changed_ms = False, now.boot_ms
+            for watcher in self._watchers:
+                watcher.observe(Changed())
 
     def _tidy(self) -> None:
         """Let the ledger tidy up while nobody waits at the door."""
@@ -549,6 +590,7 @@ class Terminal:
         day = (wall.local_day * 1440 + wall.local_minute - self._wiring.config.closes_minute) // 1440
         if self._cafe_day not in (None, day):
             self._supervisor.submit(SECOND, MakeCopy())
+            self._longest_queue = 0
         self._cafe_day = day
 
     def _status_line(self) -> str:
@@ -559,6 +601,16 @@ class Terminal:
             self._observer(what)
         for watcher in self._watchers:
             watcher.observe(what)
+
+    def _show(self, before: DoorState, effects: Sequence[Effect], now: Now) -> None:
+        """Tell watchers what the screen shows of each answer; the light is on by then."""
+        if not self._watchers:
+            return
+        for answer in effects:
+            if isinstance(answer, Answer):
+                page = shown(before, self.state, effects, answer, now)
+                for watcher in self._watchers:
+                    watcher.observe(page)
 
     def _carry_out(self, command: Command) -> None:
         """Carry out a command that came through the socket, and answer it."""
@@ -578,6 +630,7 @@ class Terminal:
         else:
             if result is not _LATER:
                 command.answer(result)
+            self._changed |= command.name in _STORES
 
     def _command(self, command: Command) -> Any:
         match command.name:
@@ -589,12 +642,27 @@ class Terminal:
                 self._watchers.append(command)
                 command.client.answered()
                 return _LATER
+            case "scene":
+                return scene(self.state, self._supervisor, self._wiring, self._clock.now(), stores=not self._must_reload)
+            case name if name in READS:
+                self._reading.ask(command, lambda reader: invoke(name, READS[name], command.arguments, reader))
+                return _LATER
+            case name if name in TODAYS:
+                self._read_today(command)
+                return _LATER
+            case "visits.list":
+                return visits(self.state, self._clock.now())
+            case "faults.list":
+                now_ms = self._clock.now().boot_ms
+                return [_fault(each, now_ms) for each in reversed(self._supervisor.faults)]
             case "visits.checkin":
                 return self._check_in(MemberId(_argument(command, "member", str)))
             case "visits.leave":
                 return self._leave(MemberId(_argument(command, "member", str)))
             case name if name in self._host.commands:
                 return invoke(name, self._host.commands[name], command.arguments)
+            case name if name in self._staff.commands:
+                return invoke(name, self._staff.commands[name], command.arguments)
             case "members.put" | "members.remove" if self._shared is not None:
                 raise CommandError("the matching service keeps this café's members; add, change and remove them there")
             case "members.put":
@@ -692,6 +760,17 @@ class Terminal:
         self._apply_command(JobJudged(job, printed, replaced=badges[-1] != job_id))
         return {"job": job_id, "printed": printed}
 
+    def _read_today(self, command: Command) -> None:
+        """Answer what is asked of the café's day so far."""
+        now, closes_minute = self._clock.now(), self._wiring.config.closes_minute
+        more = {"longest_queue": self._longest_queue} if command.name == "figures.evening" else {}
+
+        def read(reader: LedgerReader) -> Any:
+            found = invoke(command.name, TODAYS[command.name], command.arguments, Today(reader, now, closes_minute))
+            return {**found, **more} if more else found
+
+        self._reading.ask(command, read)
+
     def _apply_command(self, event: Event) -> None:
         if not self._apply(event, by_staff=True):
             raise CommandError("nothing can be stored; see 'fikatap status'")
@@ -722,6 +801,9 @@ class Terminal:
         lanes = answering_lanes(config, self._key.pseudonym, self.post, self._lane)
         if config.printer is not None:
             lanes.append(self._lane(PRINTER, wiring.make_printer, PrinterServant(wiring.render), self.post))
+        if config.buttons is not None:
+            beside = next(iter(config.readers))
+            lanes.append(self._lane(BUTTONS, config.buttons.make, ButtonsServant(beside), self.post))
         lanes.append(self._lane(MATCHING, self._matching, MatchingServant(), self.post))
         if config.service is not None:
             lanes += [self._lane(name, config.service.make, ServiceServant(), self.post) for name in LANES]
@@ -767,6 +849,18 @@ def answering_lanes(
     return lanes
 
 
+def _fault(fault: Fault, now_ms: int) -> dict[str, Any]:
+    """Return a fault with its times as seconds ago."""
+    until_ms = fault.until_ms
+    return {
+        "device": fault.device,
+        "what": fault.what,
+        "trouble": fault.trouble,
+        "from_s": (now_ms - fault.from_ms) // 1000,
+        "until_s": None if until_ms is None else (now_ms - until_ms) // 1000,
+    }
+
+
 def _argument(command: Command, name: str, kind: type[T]) -> T:
     """Return an argument of a command; raise `CommandError` when it is missing or of another type."""
     value = command.arguments.get(name)
@@ -777,7 +871,15 @@ def _argument(command: Command, name: str, kind: type[T]) -> T:
 
 _IN_WORDS: dict[type, str] = {str: "a text", bool: "true or false"}
 
-_READ_ONLY = frozenset({"status", "watch"})
+_READ_ONLY = frozenset({"status", "watch", "scene", "visits.list", "faults.list"})
+"""What changes nothing, and needs no ledger."""
+_STORES = frozenset(
+    {
+        *("members.put", "members.remove", "members.block", "members.unblock"),
+        *("cards.bind", "cards.block", "cards.replace", "notices.resolve"),
+    }
+)
+"""What the pages show otherwise afterwards, though no event of the door tells of it."""
 
 _LATER = object()
 """The result of a command that is answered later."""

@@ -8,7 +8,7 @@ from traceback import extract_tb
 from typing import Any, assert_never
 
 from drivers.errors import DeviceGarbled, DeviceLost, DeviceMissing, DeviceRefused, DeviceSilent
-from drivers.ports import CardReader, Kind, Lights, Paper, PresentedCard, Printer, Sounder, TornRead
+from drivers.ports import Buttons, CardReader, Kind, Lights, Paper, PresentedCard, Printer, Sounder, TornRead
 from firmware_py.terminal.lanes import CardRead
 from kiosk.badge import Badge, Slip
 from kiosk.effects import Answer, AwaitJob, CheckPrinter, LightZone, SendJob
@@ -21,6 +21,7 @@ from kiosk.events import (
     JobRefused,
     JobSent,
     JobUnprintable,
+    MoodPressed,
     PhoneTapped,
     PrinterChanged,
 )
@@ -125,7 +126,7 @@ class PrinterServant(_Idle):
                 except DeviceRefused as error:
                     yield from self._refused(job, error)
                 else:
-                    yield JobSent(job.id, len(page))
+                    yield JobSent(job.id, len(page), _page(job))
             case AwaitJob():
                 try:
                     printed = device.wait_printed(job.process_id, self._printed_timeout_s)
@@ -196,6 +197,34 @@ class SounderServant(_Idle):
         """Make the answer's sound."""
         device.play(call.signal)
         return iter(())
+
+
+class ButtonsServant(_Idle):
+    """Waits for presses; who pressed hears of it at `reader`, beside which the buttons are."""
+
+    waits = True
+    idle_every_s = 0.4
+    """Also how long a stop may have to wait."""
+
+    def __init__(self, reader: str) -> None:
+        self._reader = reader
+
+    def serve(self, device: Buttons, call: Any) -> Iterator[Event]:
+        """Buttons take no calls."""
+        raise AssertionError(f"buttons take no calls: {call!r}, {device!r}")
+
+    def idle(self, device: Buttons, timeout: float) -> Iterator[Event]:
+        """Wait for a press."""
+        mood = device.wait_for_press(timeout)
+        if mood is not None:
+            yield MoodPressed(mood, self._reader)
+
+
+def _page(job: Job) -> str:
+    """Return the word under which a page is counted."""
+    if job.kind is not None:
+        return job.kind.value
+    return "copy" if job.page.copy else "badge"
 
 
 def cause_of(error: Exception | None) -> Cause:

@@ -7,6 +7,7 @@ import queue
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from drivers.errors import ConfigError, DeviceMissing
 from firmware_py.clock import Clock
 from firmware_py.database import LedgerError, LedgerInUse, LedgerTooNew
 from firmware_py.keys import VenueKeyError
@@ -117,6 +118,9 @@ class ShutDoor:
                 self._supervisor.up(report.lane, what, now.boot_ms)
             case LaneDown(error):
                 self._supervisor.down(report.lane, error, now.boot_ms)
+            case LaneCrashed(ConfigError() as error) if self._supervisor.is_coming_back(report.lane):
+                # It was open before, so the configuration is right: another device was plugged in.
+                self._supervisor.down(report.lane, DeviceMissing(str(error)), now.boot_ms)
             case LaneCrashed(error):
                 raise error
             case item:

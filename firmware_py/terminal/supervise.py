@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct
 
 from drivers.errors import DeviceError
 from firmware_py.terminal.lanes import Lane
@@ -55,6 +58,20 @@ class Watched:
         self.retry_ms: int | None = None
 
 
+MOST_FAULTS = 200
+"""How many faults are remembered, the latest."""
+
+
+class Fault(Struct):
+    """One time that a device was away: what it is, what was wrong, from when until when (None while it lasts)."""
+
+    device: str
+    what: str
+    trouble: str
+    from_ms: int
+    until_ms: int | None = None
+
+
 class Supervisor:
     """Watches over all lanes.
 
@@ -74,6 +91,8 @@ class Supervisor:
         back_off: Mapping[str, Sequence[int]] = MappingProxyType({}),
     ) -> None:
         self.watched = {lane.name: Watched(lane, now_ms) for lane in lanes}
+        self.faults: deque[Fault] = deque(maxlen=MOST_FAULTS)
+        """Since the program started, the oldest first."""
         self._feed = feed
         self._went_down = went_down
         self._restart = restart
@@ -108,6 +127,9 @@ class Supervisor:
         if not watched.flaps:
             log.info("%s is back: %s" if watched.health is Health.DOWN else "%s is open: %s", name, what)
         watched.health, watched.what, watched.trouble, watched.since_ms = Health.UP, what, "", now_ms
+        for fault in self.faults:
+            if fault.device == name and fault.until_ms is None:
+                fault.until_ms = now_ms
 
     def down(self, name: str, error: DeviceError, now_ms: int) -> None:
         """Note that a device is gone, and when to open it again."""
@@ -180,6 +202,7 @@ class Supervisor:
             elif not again:
                 log.warning("%s is gone: %s", watched.lane.name, trouble)
             watched.since_ms = now_ms
+            self.faults.append(Fault(watched.lane.name, watched.what, trouble, now_ms))
         watched.health, watched.trouble, watched.error = Health.DOWN, trouble, error
         self._lost(watched, unfinished)
         if first:

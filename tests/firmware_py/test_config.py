@@ -39,7 +39,7 @@ BAD = {
     ),
     "a typo of a table": (
         GOOD + '[printr]\ndriver = "fake"',
-        "the file has no 'printr'; it has cafe, zone, door, *, printer, lights, sounder; did you mean 'printer'?",
+        "the file has no 'printr'; it has cafe, zone, door, *, printer, lights, sounder, buttons; did you mean 'printer'?",
     ),
     "a strange key": (GOOD + "[door]\nqqq = 1", "[door] has no 'qqq'; it has checkout_after_s, *, enrol_s"),
     "a wrong type": (GOOD + '[door]\nlight_s = "long"', "[door] light_s = 'long': Expected `float`, got `str`"),
@@ -144,6 +144,24 @@ BAD = {
         GOOD + '[lights]\ndriver = "gpio"\nzones = { library = { led = 18 } }\n[sounder]\ndriver = "gpio"\npin = 18',
         "[sounder] pin = 18 is taken by the light 'library'; give each its own",
     ),
+    "a button on a light's pin": (
+        GOOD + '[lights]\ndriver = "gpio"\nzones = { library = { led = 22 } }\n[buttons]\ndriver = "gpio"\ngroup = 22',
+        "[buttons] group = 22 is taken by the light 'library'; give each its own",
+    ),
+    "a button on the sounder's pin": (
+        GOOD + '[sounder]\ndriver = "gpio"\npin = 22\n[buttons]\ndriver = "gpio"\ncoffee = 22',
+        "[buttons] coffee = 22 is taken by the sounder; give each its own",
+    ),
+    "two buttons on one pin": (
+        GOOD + '[buttons]\ndriver = "gpio"\ngroup = 22\ncoffee = 22',
+        "[buttons]*: GPIO 22 is used twice, by 'group' and another; give each button its own",
+    ),
+    "no button": (GOOD + '[buttons]\ndriver = "gpio"', "[buttons]*: there is no button; give at least one its pin, *"),
+    "a button where no pin is": (GOOD + '[buttons]\ndriver = "gpio"\ngroup = 44', "[buttons]*: 44 is not a GPIO number; *"),
+    "a button for no mood": (
+        GOOD + '[buttons]\ndriver = "gpio"\ntea = 4',
+        "[buttons] has no 'tea'; it has driver, *",
+    ),
 }
 
 
@@ -177,7 +195,8 @@ def test_what_is_left_out_holds_as_documented() -> None:
     config = parse(GOOD)
     assert config.zones == (Zone(ZoneId("library"), "Biblioteket", Symbol.TRIANGLE, Colour.BLUE, capacity=8),)
     assert (config.cafe.language, config.closes_minute, config.timezone.key) == (Language.SV, 240, "Europe/Stockholm")
-    assert (config.printer, config.lights, config.sounder) == (None, None, None)
+    assert (config.printer, config.lights, config.sounder, config.buttons) == (None, None, None, None)
+    assert config.directions == {}
     assert config.ledger.path == Path("/var/lib/fikatap/ledger.db")
     assert config.control.socket == Path("/run/fikatap/control.sock")
 
@@ -263,3 +282,8 @@ def test_a_terminal_loads_what_its_devices_need_and_nothing_else(devices: str, l
     done = subprocess.run([sys.executable, "-c", LEAN, path], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert set(json.loads(done.stdout)) & HEAVY <= loaded
+
+
+def test_the_way_to_a_zone_is_told_where_the_cafe_says_it() -> None:
+    other = ZONE.replace("library", "window") + 'direction = "upstairs, left"\n'
+    assert parse(CAFE + ZONE + other + READER).directions == {ZoneId("window"): "upstairs, left"}

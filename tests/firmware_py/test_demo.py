@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import json
-import os
+import re
+import signal
+import socket
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from PIL import Image
 
 from drivers.errors import ConfigError
 from firmware_py.cli import main
+from firmware_py.cli.demo import PORT
 from firmware_py.demo import Cafe, card_of
 from tests.firmware_py.test_config import FIKATAP
 
@@ -82,34 +88,74 @@ def test_a_profile_that_does_not_exist_is_refused_before_the_cafe_opens() -> Non
     assert threading.active_count() == before
 
 
-def test_people_tap_from_the_keyboard() -> None:
+@contextmanager
+def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the page; yield the program and what it says first."""
     with subprocess.Popen(
-        [FIKATAP, "demo", "--language", "en"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as cafe:
-        assert cafe.stdin is not None
-        assert cafe.stdout is not None
-        for key, words in (
-            ("1", "  welcome          Hej Sixten! Välkommen!"),
-            ("", "bytes, confirmed"),
-            ("p", "  use_card         Hold the card, not the phone."),
-            ("n", "  unknown_card     We do not know this card."),
-            ("t", "  once_more        Once more, please."),
-            ("x", "  'x' is no number from 1 to 40"),
-            ("99", "  '99' is no number from 1 to 40"),
-            ("l", "   1  Sixten"),
-            ("s", "  open; 1 visitor here"),
-        ):
-            cafe.stdin.write(f"{key}\n")
-            cafe.stdin.flush()
-            while words not in (line := cafe.stdout.readline()):
-                assert line, f"the café closed before it said {words!r}"
-        rest, _ = cafe.communicate("q\n", timeout=60)
-        assert cafe.returncode == 0, rest
+        [FIKATAP, "demo", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as program:
+        assert program.stdout is not None
+        try:
+            yield program, program.stdout.readline()
+        finally:
+            program.kill()
+
+
+def ctrl_c(program: subprocess.Popen[str]) -> tuple[str, str]:
+    """Press Ctrl-C; return what it says until it has ended."""
+    program.send_signal(signal.SIGINT)
+    said = program.communicate(timeout=60)
+    assert program.returncode == 0, said
+    return said
+
+
+def test_the_page_is_served_on_this_machine_only_until_ctrl_c() -> None:
+    with served("--port", "0") as (program, line):
+        address = re.fullmatch(r"The virtual café is open: (http://127\.0\.0\.1:\d+); Ctrl-C closes it\n", line)
+        assert address is not None, line
+        with urlopen(address[1]) as page:
+            assert "Kafé Exempel" in page.read().decode()
+        assert listening(program.pid) == {("127.0.0.1", int(address[1].rpartition(":")[2]))}
+        # Somebody looks at it all the time.
+        with urlopen(f"{address[1]}/virtual/news") as news:
+            assert news.readline().startswith(b"data: ")
+            assert ctrl_c(program) == ("", "")
+
+
+def listening(process: int) -> set[tuple[str, int]]:
+    """Return the TCP addresses on which a process listens."""
+    own = {str(each.readlink()) for each in Path(f"/proc/{process}/fd").iterdir()}
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in own:
+                host, _, port = local.partition(":")
+                found.add((".".join(str(byte) for byte in reversed(bytes.fromhex(host))), int(port, 16)))
+    return found
+
+
+def test_a_port_that_is_taken_is_refused_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["demo", "--port", str(port)]) == 78
+    error = f"fikatap: --port {port}: Address already in use; choose another one, or none at all and the program finds one\n"
+    assert capsys.readouterr().err == error
+
+
+@pytest.mark.parametrize("port", ["65536", "-1"])
+def test_what_is_no_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", f"--port={port}"]) == 78
+    assert capsys.readouterr().err == f"fikatap: --port {port} is no port; ports are 1 to 65535, and 0 is any that is free\n"
+
+
+def test_where_the_usual_port_is_taken_the_page_goes_to_another_and_says_so() -> None:
+    with ExitStack() as stack:
+        with suppress(OSError):  # somebody else has it already
+            stack.enter_context(socket.create_server(("127.0.0.1", PORT)))
+        program, line = stack.enter_context(served())
+        assert re.search(r"http://127\.0\.0\.1:(?!8080)\d+ \(port 8080 is taken\);", line)
+        ctrl_c(program)
 
 
 def test_the_cards_of_the_cafe_are_all_different() -> None:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from firmware_py.database import STEPS, migrate
+from firmware_py.database import STEPS, migrate, open_for_reading
 from firmware_py.ledger import Ledger, LedgerError, LedgerInUse, LedgerTooNew, OpenNotice, TapPath
 from kiosk.badge import Badge, BadgeZone, Slip, SlipKind, SlipLine
 from kiosk.effects import (
@@ -731,6 +731,29 @@ def test_a_removed_member_is_gone_from_every_byte(ledger: Ledger, path: Path) ->
     assert ledger.met(HAKON.id) == set()
     assert [(each.member, each.met) for each in ledger.started().visits] == [(HAKON, met[1:])]
     assert ledger.started().jobs == ()
+
+
+def test_who_is_removed_while_somebody_reads_is_gone_after_the_next_tidying_up(ledger: Ledger, path: Path) -> None:
+    xerxes = replace(SIGRID, id=MemberId("m0017"), first_name="Xerxes", short_name="")
+    ledger.put_members([xerxes])
+    reader = open_for_reading(path)
+    rows = reader.execute("SELECT id FROM members")
+    rows.fetchone()
+    waits: list[int] = []
+
+    def wait(tries: int) -> bool:
+        waits.append(tries)
+        return False
+
+    ledger._connection.set_busy_handler(wait)
+    ledger.remove_member(xerxes.id)
+    assert waits == [], "the door waited for the reader"
+    assert not ledger.tidy(), "a reader is at it still"
+    assert b"Xerxes" in bytes_of(path)
+    reader.close(force=True)
+    assert ledger.tidy()
+    assert b"Xerxes" not in bytes_of(path)
+    assert not ledger.tidy(), "there is nothing left to do"
 
 
 @pytest.mark.parametrize("state", [JobState.CONFIRMED, JobState.FAILED, JobState.UNKNOWN])

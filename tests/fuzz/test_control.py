@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from firmware_py.commands import COMMANDS
+from firmware_py.reads import READS, TODAYS
 from firmware_py.terminal.control import MAX_LINE, _Client
 from tests.firmware_py.terminal.harness import Door
 from tests.fuzz.limits import bounded, fuzzed
@@ -46,7 +47,10 @@ PATIENCE_S = 5
 DEPTHS = [100, 400, 900, *range(930, 1000, 3), 5_000, 9_000, 20_000]
 ARGUMENTS = ["member", "members", "dry_run", "after", "of", "uid", "notice", "job", "printed", "text", "x"]
 DO = st.sampled_from(
-    [*COMMANDS, "status", "visits.checkin", "visits.leave", "notices.print", "jobs.judge", "cards.enrol", "coffee"]
+    [
+        *(*COMMANDS, *READS, *TODAYS, "status", "scene", "visits.list", "visits.checkin", "visits.leave", "moods.choose"),
+        *("moods.forget", "jobs.reprint", "jobs.judge", "notices.print", "faults.list", "cards.enrol", "coffee"),
+    ]
 )
 TELLING = ["p1", "p2", "04aabbccddeeff", [MEMBER] * 60, [MEMBER], 1 << 63, -1, "\0", "x" * 3_000]
 VALUES = st.one_of(json_values, st.sampled_from(TELLING))

@@ -128,8 +128,17 @@ def process_id(serial: int) -> int:
     return 7 << 20 | serial
 
 
-def said(signal: Signal, someone: Member | None = None, zone: Zone | None = None, reader: str | None = DOOR) -> Answer:
-    """Return the answer that somebody should get: by name if they agreed, in their language, with the way to the zone."""
+def said(
+    signal: Signal,
+    someone: Member | None = None,
+    zone: Zone | None = None,
+    reader: str | None = DOOR,
+    visit: VisitId | None = None,
+) -> Answer:
+    """Return the answer that somebody should get: by name if they agreed, in their language, with the way to the zone.
+
+    `visit` is theirs, the first one of the day when left out.
+    """
     language = Language.SV if someone is None else someone.language
     parts = []
     if someone is not None and someone.consents.name:
@@ -140,7 +149,7 @@ def said(signal: Signal, someone: Member | None = None, zone: Zone | None = None
         colour = TEXTS.say(language, f"colour.{zone.colour}")
         where = TEXTS.say(language, "answer.where", zone=zone.name, symbol=symbol, colour=colour)
     parts.append(TEXTS.say(language, f"answer.{signal}", where=where).strip())
-    return Answer(reader, signal, language, " ".join(parts))
+    return Answer(reader, signal, language, " ".join(parts), None if someone is None else visit or visit_id(1))
 
 
 def introduction(visitor: VisitId, partner: VisitId, zone: Zone = TABLE) -> Introduction:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from kiosk import slips
 from kiosk.badge import SlipKind, Template
-from kiosk.door import LAST_NUMBER, Asked, DoorState, Enrolling, Recent, next_deadline, step
+from kiosk.door import LAST_NUMBER, Asked, DoorState, Enrolling, Recent, Tapped, may_reprint, next_deadline, step
 from kiosk.effects import (
     Answer,
     BindCard,
@@ -49,6 +49,7 @@ from kiosk.events import (
     JobPrinted,
     JobReady,
     JobRefused,
+    JobReprinted,
     JobSent,
     MatchAnswered,
     MatchFailed,
@@ -149,6 +150,7 @@ def test_a_check_in_is_stored_then_answered_and_matching_is_asked() -> None:
             here={SIGRID.id: FIRST.id},
             asked={FIRST.id: Asked(DOOR, NOON + RULES.match_deadline_ms)},
             recent={DOOR: Recent(card_of(SIGRID), NOON)},
+            tapped={DOOR: Tapped(FIRST.id, NOON)},
             serial=1,
             number=1,
         ),
@@ -209,7 +211,7 @@ def test_an_introduction_is_counted_printed_lit_and_told_and_the_next_is_asked_f
             NoteMet(FIRST.id, of_maeve, untold=1),
             QueueBadge(job),
             LightZone(TABLE.id, RULES.light_ms),
-            said(Signal.INTRODUCED, MAEVE, TABLE),
+            said(Signal.INTRODUCED, MAEVE, TABLE, visit=maeve.id),
             FindMatch(soren.id),
         ),
     )
@@ -218,7 +220,10 @@ def test_an_introduction_is_counted_printed_lit_and_told_and_the_next_is_asked_f
 def test_one_question_at_a_time_is_asked() -> None:
     state = sigrid_asked()
     maeve = Visit(id=visit_id(2), number=2, member=MAEVE, opened=at(NOON + 50))
-    assert effects_of(state, tap(MAEVE, BACK), at(NOON + 50)) == (OpenVisit(maeve), said(Signal.WELCOME, MAEVE, reader=BACK))
+    assert effects_of(state, tap(MAEVE, BACK), at(NOON + 50)) == (
+        OpenVisit(maeve),
+        said(Signal.WELCOME, MAEVE, reader=BACK, visit=maeve.id),
+    )
 
 
 def test_who_wants_no_introductions_gets_a_badge_at_once_and_matching_is_not_asked() -> None:
@@ -232,6 +237,7 @@ def test_who_wants_no_introductions_gets_a_badge_at_once_and_matching_is_not_ask
             visits={visit.id: seated},
             here={ALONE.id: visit.id},
             recent={DOOR: Recent(card_of(ALONE), NOON)},
+            tapped={DOOR: Tapped(visit.id, NOON)},
             spool=replace(state.spool, jobs={job.id: job}, current=job.id),
             serial=2,
             number=1,
@@ -330,13 +336,20 @@ def test_a_card_that_lies_on_the_reader_at_the_start_is_a_tap() -> None:
 
 def test_a_different_card_is_answered_at_once() -> None:
     maeve = Visit(id=visit_id(2), number=2, member=MAEVE, opened=at(NOON + 1))
-    assert effects_of(sigrid_asked(), tap(MAEVE), at(NOON + 1)) == (OpenVisit(maeve), said(Signal.WELCOME, MAEVE))
+    assert effects_of(sigrid_asked(), tap(MAEVE), at(NOON + 1)) == (
+        OpenVisit(maeve),
+        said(Signal.WELCOME, MAEVE, visit=maeve.id),
+    )
 
 
 def test_a_tap_soon_after_the_check_in_changes_nothing_and_lights_the_zone_again() -> None:
     state, soon = both_here(), LATER - 1
     assert step(state, tap(SIGRID), at(soon)) == (
-        replace(state, recent={**state.recent, DOOR: Recent(card_of(SIGRID), soon)}),
+        replace(
+            state,
+            recent={**state.recent, DOOR: Recent(card_of(SIGRID), soon)},
+            tapped={**state.tapped, DOOR: Tapped(FIRST.id, soon)},
+        ),
         (said(Signal.ALREADY_HERE, SIGRID, LIBRARY), LIBRARY_LIT),
     )
 
@@ -355,7 +368,7 @@ def test_a_zone_that_the_cafe_gave_up_meanwhile_is_not_lit() -> None:
 def test_a_tap_after_a_while_is_a_check_out() -> None:
     state = replace(sigrid_here(), spool=opened().spool)
     assert step(state, tap(SIGRID), at(LATER)) == (
-        replace(state, visits={}, here={}, recent={DOOR: Recent(card_of(SIGRID), LATER)}),
+        replace(state, visits={}, here={}, recent={DOOR: Recent(card_of(SIGRID), LATER)}, tapped={}),
         (CloseVisit(FIRST.id, Ending.TAPPED), said(Signal.GOODBYE, SIGRID)),
     )
 
@@ -649,6 +662,54 @@ def test_a_badge_whose_end_is_known_is_not_judged() -> None:
     assert step(state, JobJudged(replace(job, state=JobState.CONFIRMED), printed=False), at(LATER)) == (state, ())
 
 
+def printed_badge() -> tuple[DoorState, Job]:
+    """Return a state in which Sigrid's badge is out and she is still here, and that badge as the ledger has it."""
+    state = play(sigrid_here(), (JobReady(job_id(2)), GREETED), (JobSent(job_id(2), 300), GREETED))
+    queued = sigrid_here().spool.jobs[job_id(2)]
+    return play(state, (JobPrinted(job_id(2)), GREETED)), replace(queued, state=JobState.CONFIRMED)
+
+
+@pytest.mark.parametrize(
+    ("ended", "cause"),
+    [
+        (JobState.CONFIRMED, None),
+        (JobState.FAILED, Cause.UNPRINTABLE),
+        (JobState.EXPIRED, Cause.STALE),
+        (JobState.UNKNOWN, Cause.CANNOT_TELL),
+    ],
+)
+def test_a_badge_that_is_over_is_printed_once_more_as_a_copy_for_who_is_here(ended: JobState, cause: Cause | None) -> None:
+    state, job = printed_badge()
+    job = replace(job, state=ended, cause=cause)
+    copy = Job(job_id(3), FIRST.id, SIGRID.id, replace(badge_of(job), copy=True), at(LATER), 7 << 20 | 3)
+    assert may_reprint(state, job)
+    assert step(state, JobReprinted(job), at(LATER)) == (
+        replace(state, spool=replace(state.spool, jobs={copy.id: copy}, current=copy.id), serial=3),
+        (QueueBadge(copy), CheckPrinter(copy)),
+    )
+
+
+def test_a_badge_is_not_printed_once_more_while_a_copy_is_on_its_way_or_staff_is_asked_about_it() -> None:
+    state, job = printed_badge()
+    state = play(state, (JobReprinted(job), at(LATER)))
+    assert step(state, JobReprinted(job), at(LATER)) == (state, ())
+    state, lost = uncertain()
+    assert step(state, JobReprinted(lost), at(LATER)) == (state, ())
+
+
+@pytest.mark.parametrize("under_way", [JobState.QUEUED, JobState.SENDING, JobState.SENT])
+def test_a_badge_on_its_way_is_not_printed_once_more(under_way: JobState) -> None:
+    state, job = printed_badge()
+    assert step(state, JobReprinted(replace(job, state=under_way)), at(LATER)) == (state, ())
+
+
+def test_a_badge_of_who_has_left_and_one_that_another_replaced_are_not_printed_once_more() -> None:
+    state, job = printed_badge()
+    assert step(state, JobReprinted(job, replaced=True), at(LATER)) == (state, ())
+    gone = play(state, (MemberLeft(SIGRID.id), at(LATER)))
+    assert step(gone, JobReprinted(job), at(LATER)) == (gone, ())
+
+
 # Moods, and who is first in line
 
 
@@ -691,7 +752,7 @@ def test_who_asks_for_an_introduction_anew_is_asked_about_though_they_talk_to_so
 def test_who_is_first_in_line_and_taps_again_is_asked_about_and_told_without_another_badge() -> None:
     state, effects = step(sigrid_here(), tap(SIGRID), at(LATER - 1))
     again = TEXTS.say(Language.SV, "answer.again")
-    answer = Answer(DOOR, Signal.ALREADY_HERE, Language.SV, f"Hej Sigrid! {again}")
+    answer = Answer(DOOR, Signal.ALREADY_HERE, Language.SV, f"Hej Sigrid! {again}", FIRST.id)
     assert effects == (OweMatch(FIRST.id), answer, FindMatch(FIRST.id))
     assert effects_of(state, MatchAnswered(FIRST.id, None, None, number=1), at(LATER)) == (
         SettleMatch(FIRST.id, None, LIBRARY.id, SIGRID.id),
@@ -1071,7 +1132,7 @@ def test_who_goes_and_has_met_somebody_gets_a_slip_that_says_whom(someone: Membe
     job = slip_job(5, follow_up(HOUSE, visit, at(LATER)), at(LATER), visit)
     assert effects_of(state, tap(someone), at(LATER)) == (
         CloseVisit(visit.id, Ending.TAPPED),
-        said(Signal.GOODBYE, someone),
+        said(Signal.GOODBYE, someone, visit=visit.id),
         QueueBadge(job),
         CheckPrinter(job),
     )
@@ -1265,13 +1326,14 @@ def test_the_first_tap_of_the_morning_is_a_check_in() -> None:
             here={SIGRID.id: visit.id},
             asked={visit.id: Asked(DOOR, now.boot_ms + RULES.match_deadline_ms)},
             recent={DOOR: Recent(card_of(SIGRID), now.boot_ms)},
+            tapped={DOOR: Tapped(visit.id, now.boot_ms)},
             serial=3,
             number=2,
         ),
         (
             CloseVisit(FIRST.id, Ending.UNCONFIRMED),
             OpenVisit(visit),
-            said(Signal.WELCOME_NO_BADGE, SIGRID),
+            said(Signal.WELCOME_NO_BADGE, SIGRID, visit=visit.id),
             FindMatch(visit.id),
         ),
     )
@@ -1284,7 +1346,7 @@ def test_staff_can_check_in_somebody_of_whom_nobody_knew() -> None:
     assert effects_of(state, MemberCheckedIn(SIGRID), now) == (
         CloseVisit(FIRST.id, Ending.UNCONFIRMED),
         OpenVisit(visit),
-        said(Signal.WELCOME_NO_BADGE, SIGRID, reader=None),
+        said(Signal.WELCOME_NO_BADGE, SIGRID, reader=None, visit=visit.id),
         FindMatch(visit.id),
     )
 
@@ -1558,7 +1620,7 @@ def test_ten_come_while_the_printer_stands_still_and_only_the_fresh_badges_come_
         assert visit is not None
         opening, answer, *_, light = effects
         assert opening == OpenVisit(replace(visit, zone=None))
-        assert answer == said(Signal.WELCOME_NO_BADGE, someone)
+        assert answer == said(Signal.WELCOME_NO_BADGE, someone, visit=visit.id)
         assert isinstance(light, LightZone)
     queued = list(state.spool.jobs.values())
     assert len(queued) == 10
@@ -1573,3 +1635,13 @@ def test_ten_come_while_the_printer_stands_still_and_only_the_fresh_badges_come_
     ]
     _, effects = step(state, JobReady(queued[5].id), at(NOON + RULES.badge_fresh_ms + 60_100))
     assert SendJob(replace(queued[5], state=JobState.SENDING)) in effects
+
+
+def test_a_copy_says_only_what_is_agreed_to_now() -> None:
+    state, job = printed_badge()
+    assert badge_of(job).talk_to_me_about or badge_of(job).headline
+    shy = replace(SIGRID, offers=(), consents=replace(SIGRID.consents, occupation=False, languages=False))
+    state = play(state, (MemberChanged(shy), at(LATER)))
+    copy = next(each.job for each in effects_of(state, JobReprinted(job), at(LATER)) if isinstance(each, QueueBadge))
+    assert (badge_of(copy).talk_to_me_about, badge_of(copy).headline, badge_of(copy).languages) == ((), "", ())
+    assert badge_of(copy).copy

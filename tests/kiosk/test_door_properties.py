@@ -50,6 +50,7 @@ from kiosk.events import (
     JobPrinted,
     JobReady,
     JobRefused,
+    JobReprinted,
     JobSent,
     JobUnprintable,
     MatchAnswered,
@@ -59,6 +60,8 @@ from kiosk.events import (
     MemberLeft,
     MemberRemoved,
     MoodChosen,
+    MoodPressed,
+    MoodTakenBack,
     NoticesAsked,
     PairRuled,
     PhoneTapped,
@@ -214,6 +217,8 @@ class Book:
                 assert state in ALLOWED[before.state], f"{before.state} became {state}"
                 if (before.state, state) == (JobState.QUEUED, JobState.FAILED):
                     assert cause is Cause.UNPRINTABLE
+                if state is JobState.EXPIRED and before.visit:  # not a byte of it was sent
+                    self.unmarked[before.visit, before.kind] -= not before.page.copy
                 self.jobs[job_id] = replace(before, state=state, cause=cause)
             case _:
                 pass
@@ -374,7 +379,10 @@ class History(RuleBasedStateMachine):
         )
         effects = self.happen(CardTapped(reader, card, someone, blocked=blocked, lying=lying))
         answers = [effect for effect in effects if isinstance(effect, Answer)]
-        assert [answer.reader for answer in answers] == ([] if again else [reader])
+        # Who comes in and wants a group is welcomed, and told at once that they wait for one.
+        waits = any(isinstance(effect, OpenVisit) and effect.visit.mood is Mood.GROUP for effect in effects)
+        waits = waits and someone.consents.introductions
+        assert [answer.reader for answer in answers] == ([] if again else [reader, reader] if waits else [reader])
 
     @rule(
         event=st.one_of(
@@ -411,6 +419,8 @@ class History(RuleBasedStateMachine):
     @rule(
         event=st.one_of(
             st.builds(MoodChosen, ids, st.sampled_from(list(Mood)), st.sampled_from([None, DOOR])),
+            st.builds(MoodPressed, st.sampled_from(list(Mood)), readers),
+            st.just(MoodTakenBack()),
             st.builds(PairRuled, ids, ids, st.sampled_from([None, *Ruling])),
             st.builds(MatchSwapped, ids),
             st.just(GroupAsked()),
@@ -471,7 +481,7 @@ class History(RuleBasedStateMachine):
                     self.happen(JobPrinted(job))
 
     @precondition(lambda self: self.book.jobs)
-    @rule(which=st.integers(0, 9), kind=st.integers(0, 6), cause=causes, yes=st.booleans())
+    @rule(which=st.integers(0, 9), kind=st.integers(0, 7), cause=causes, yes=st.booleans())
     def somebody_speaks_of_a_job_of_before(self, which: int, kind: int, cause: Cause, yes: bool) -> None:
         """Late, doubled and made-up replies, and staff's answer about any badge."""
         jobs = list(self.book.jobs.values())
@@ -484,6 +494,7 @@ class History(RuleBasedStateMachine):
             JobPrinted(job.id),
             JobBroken(job.id, cause, yes),
             JobJudged(job, yes),
+            JobReprinted(job, yes),
         )
         self.happen(replies[kind])
 

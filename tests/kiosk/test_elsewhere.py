@@ -68,13 +68,13 @@ def test_a_tap_soon_after_says_where_to_go_and_a_later_one_is_a_check_out() -> N
     state = knowing(HIS)
     soon, late = at(NOON + 1_000), at(NOON + RULES.checkout_after_ms)
     assert effects_of(state, tap(SOREN), soon) == (
-        said(Signal.ALREADY_HERE, SOREN, TABLE),
+        said(Signal.ALREADY_HERE, SOREN, TABLE, visit=HIS.id),
         LightZone(TABLE.id, RULES.light_ms),
     )
     after, effects = step(state, tap(SOREN), late)
-    assert effects == (CloseVisit(HIS.id, Ending.TAPPED), said(Signal.GOODBYE, SOREN, TABLE))
+    assert effects == (CloseVisit(HIS.id, Ending.TAPPED), said(Signal.GOODBYE, SOREN, TABLE, visit=HIS.id))
     assert after.elsewhere.visits == {}
-    assert effects_of(state, tap(SOREN, lying=True), late)[0] == said(Signal.ALREADY_HERE, SOREN, TABLE)
+    assert effects_of(state, tap(SOREN, lying=True), late)[0] == said(Signal.ALREADY_HERE, SOREN, TABLE, visit=HIS.id)
 
 
 def test_staff_can_check_out_but_not_in_who_came_in_by_another_door() -> None:

@@ -103,7 +103,8 @@ def test_a_fault_slip_says_what_happened_and_what_to_do() -> None:
     told = TellStaff(Notice.BADGE_UNKNOWN, JobId("t1-x-2"), Cause.SILENT)
     (line,) = fault(HOUSE, (), [told], NOW).lines
     cause = TEXTS.say(Language.SV, "cause.silent")
-    assert line.detail == "· " + TEXTS.say(Language.SV, "staff.badge_unknown", job="t1-x-2", cause=cause)
+    happened = TEXTS.say(Language.SV, "staff.badge_unknown", job="t1-x-2", cause=cause)
+    assert line.detail == f"· {happened} {TEXTS.say(Language.SV, 'staff.badge_unknown_do', job='t1-x-2')}"
 
 
 def test_a_fault_slip_says_each_thing_once_and_the_latest_when_there_are_many() -> None:

@@ -516,5 +516,7 @@ def test_watchers_see_no_profile(tmp_path: Path) -> None:
         kinds: list[dict[str, Any]] = []
         while not kinds or kinds[-1]["kind"] != "SetJob" or kinds[-1]["state"] != "confirmed":
             kinds.append(watcher.next_event())
-        assert {each["kind"] for each in kinds} == {"Answer", "LightZone", "SetJob", "JobSent", "MatchAnswered"}
+        assert {each["kind"] for each in kinds} == {
+            *("Answer", "LightZone", "SetJob", "JobSent", "MatchAnswered", "Shown", "Changed")
+        }
         assert "consents" not in json.dumps(kinds)

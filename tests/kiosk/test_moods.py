@@ -1,0 +1,256 @@
+"""What visitors say they want at the door: pressed after a tap or before it, and whose visit that touches."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from kiosk.door import Chosen, DoorState, Tapped, can_choose, next_deadline, step
+from kiosk.effects import Answer, CloseVisit, Ending, FindMatch, OpenVisit, OweMatch, SetMood, SettleMatch
+from kiosk.events import CardTapped, MatchAnswered, MemberCheckedIn, MemberLeft, MoodPressed, MoodTakenBack, TimePassed
+from kiosk.signals import Signal
+from kiosk.values import CardId, Language, Mood, Visit
+from tests.kiosk.matching.people import LIBRARY, TABLE
+from tests.kiosk.rig import (
+    ALONE,
+    BACK,
+    DOOR,
+    MAEVE,
+    RULES,
+    SIGRID,
+    TEXTS,
+    at,
+    effects_of,
+    introduction,
+    opened,
+    play,
+    said,
+    tap,
+    visit_id,
+)
+
+NOON = 10_000
+SOON = NOON + RULES.choose_ms - 1
+LATE = NOON + RULES.choose_ms
+FIRST = Visit(id=visit_id(1), number=1, member=SIGRID, opened=at(NOON))
+COFFEE, GROUP, INTRODUCE = (MoodPressed(mood, DOOR) for mood in (Mood.COFFEE, Mood.GROUP, Mood.INTRODUCE))
+"""Pressed on buttons beside the reader."""
+
+
+def told(key: str, someone: str = "Sigrid", reader: str = DOOR) -> Answer:
+    """Return the answer with that sentence, to the first visitor of the day."""
+    words = TEXTS.say(Language.SV, f"answer.{key}", where="").strip()
+    return Answer(reader, Signal.ALREADY_HERE, Language.SV, f"Hej {someone}! {words}", visit_id(1))
+
+
+def waiting(key: str) -> Answer:
+    """Return the answer to a press that waits for a card."""
+    return Answer(DOOR, Signal.USE_CARD, Language.SV, TEXTS.say(Language.SV, f"answer.chosen_{key}"))
+
+
+def seated() -> DoorState:
+    """Return the state in which Sigrid has come, and nobody suits her yet."""
+    return play(opened(), (tap(SIGRID), at(NOON)), (MatchAnswered(FIRST.id, None, LIBRARY.id), at(NOON)))
+
+
+# After a tap
+
+
+def test_a_press_after_a_tap_is_for_the_visit_of_who_tapped_and_is_answered_where_they_stand() -> None:
+    state = seated()
+    visit = replace(state.visits[FIRST.id], mood=Mood.COFFEE)
+    assert step(state, COFFEE, at(SOON)) == (
+        replace(state, visits={FIRST.id: visit}),
+        (SetMood(FIRST.id, Mood.COFFEE), told("mood_coffee")),
+    )
+
+
+def test_a_press_twenty_seconds_after_a_tap_is_for_the_next_one() -> None:
+    state = seated()
+    assert step(state, COFFEE, at(LATE)) == (
+        replace(state, chosen=Chosen(Mood.COFFEE, DOOR, LATE + RULES.choose_ms)),
+        (waiting("coffee"),),
+    )
+
+
+def test_of_two_who_tapped_the_last_one_is_meant() -> None:
+    state = play(seated(), (tap(MAEVE), at(NOON + 5_000)))
+    state, effects = step(state, GROUP, at(NOON + 6_000))
+    assert [effect for effect in effects if isinstance(effect, SetMood)] == [SetMood(visit_id(3), Mood.GROUP)]
+    assert state.visits[FIRST.id].mood is Mood.INTRODUCE
+
+
+def test_a_press_is_for_who_tapped_at_the_reader_beside_it() -> None:
+    state = play(seated(), (tap(MAEVE, BACK), at(NOON + 1_000)))
+    state = play(state, (COFFEE, at(NOON + 2_000)))
+    assert [visit.mood for visit in state.visits.values()] == [Mood.COFFEE, Mood.INTRODUCE]
+
+
+def test_a_press_on_somebodys_own_page_is_for_nobody_else_however_late_it_comes() -> None:
+    own = MoodPressed(Mood.COFFEE, DOOR, FIRST.id)
+    state = play(seated(), (tap(MAEVE), at(NOON + 1_000)), (own, at(LATE + 60_000)))
+    assert [visit.mood for visit in state.visits.values()] == [Mood.COFFEE, Mood.INTRODUCE]
+    gone = play(seated(), (MemberLeft(SIGRID.id), at(NOON + 1)))
+    assert step(gone, own, at(SOON)) == (gone, ())
+
+
+def test_a_press_ahead_is_for_nobody_who_tapped_already() -> None:
+    state = play(seated(), (MoodPressed(Mood.COFFEE, DOOR, ahead=True), at(SOON)))
+    assert state.visits[FIRST.id].mood is Mood.INTRODUCE
+    assert play(state, (tap(MAEVE, BACK), at(SOON + 1))).visits[visit_id(3)].mood is Mood.INTRODUCE
+    assert play(state, (tap(MAEVE), at(SOON + 1))).visits[visit_id(3)].mood is Mood.COFFEE
+
+
+def test_coffee_in_between_brings_nobody_new_to_who_was_introduced() -> None:
+    state = play(
+        seated(),
+        (tap(MAEVE), at(NOON)),
+        (MatchAnswered(visit_id(3), introduction(visit_id(3), FIRST.id), TABLE.id), at(NOON)),
+    )
+    for turn in range(5):
+        state = play(state, (COFFEE, at(NOON + 10 * turn)))
+        state, effects = step(state, INTRODUCE, at(NOON + 10 * turn + 5))
+        assert SetMood(visit_id(3), Mood.INTRODUCE) in effects
+        assert not any(isinstance(effect, OweMatch | FindMatch) for effect in effects)
+
+
+def test_while_matching_is_asked_a_press_ends_the_question() -> None:
+    state = play(opened(), (tap(SIGRID), at(NOON)))
+    state, effects = step(state, COFFEE, at(NOON + 100))
+    assert effects[:2] == (SetMood(FIRST.id, Mood.COFFEE), SettleMatch(FIRST.id, None, LIBRARY.id, SIGRID.id))
+    assert state.asked == {}
+
+
+def test_who_is_first_in_line_and_presses_for_an_introduction_is_asked_about_anew() -> None:
+    assert effects_of(seated(), INTRODUCE, at(SOON)) == (OweMatch(FIRST.id), told("again"), FindMatch(FIRST.id))
+
+
+def test_pressing_for_an_introduction_while_matching_is_asked_asks_nothing_more() -> None:
+    state = play(opened(), (tap(SIGRID), at(NOON)))
+    assert step(state, INTRODUCE, at(NOON + 100)) == (state, (told("mood_introduce"),))
+
+
+def test_who_was_just_introduced_gets_nobody_else_however_often_they_press_for_it() -> None:
+    state = play(
+        seated(),
+        (tap(MAEVE), at(NOON)),
+        (MatchAnswered(visit_id(3), introduction(visit_id(3), FIRST.id), TABLE.id), at(NOON)),
+    )
+    for _ in range(5):
+        after, effects = step(state, INTRODUCE, at(SOON))
+        assert after == state
+        assert effects[0] == said(Signal.ALREADY_HERE, MAEVE, TABLE, visit=visit_id(3))
+        assert not any(isinstance(effect, OweMatch | FindMatch) for effect in effects)
+
+
+def test_who_wants_coffee_and_then_company_after_all_is_asked_about() -> None:
+    state = play(seated(), (COFFEE, at(NOON + 100)))
+    assert effects_of(state, INTRODUCE, at(SOON))[:2] == (SetMood(FIRST.id, Mood.INTRODUCE), OweMatch(FIRST.id))
+
+
+@pytest.mark.parametrize("press", [GROUP, INTRODUCE])
+def test_who_agreed_to_no_introductions_is_told_to_ask_staff(press: MoodPressed) -> None:
+    state = play(opened(), (tap(ALONE), at(NOON)))
+    assert step(state, press, at(SOON)) == (state, (told("mood_ask", "Ebba"),))
+
+
+def test_who_agreed_to_no_introductions_may_want_coffee() -> None:
+    state = play(opened(), (tap(ALONE), at(NOON)))
+    assert SetMood(FIRST.id, Mood.COFFEE) in effects_of(state, COFFEE, at(SOON))
+
+
+def test_after_an_unknown_card_or_a_check_out_a_press_is_for_nobody_who_was_here_before() -> None:
+    for event in (CardTapped(DOOR, CardId("stranger")), tap(MAEVE)):
+        state = play(opened(), (tap(MAEVE), at(0)), (MatchAnswered(visit_id(1), None, None), at(0)))
+        late = RULES.checkout_after_ms
+        state = play(state, (event, at(late)))
+        assert state.tapped == {}
+        assert step(state, COFFEE, at(late + 1)) == (
+            replace(state, chosen=Chosen(Mood.COFFEE, DOOR, late + 1 + RULES.choose_ms)),
+            (waiting("coffee"),),
+        )
+
+
+def test_who_left_through_staff_meanwhile_is_not_meant() -> None:
+    state = play(seated(), (MemberLeft(SIGRID.id), at(NOON + 1)))
+    assert effects_of(state, COFFEE, at(SOON)) == (waiting("coffee"),)
+
+
+def test_staffs_check_in_is_nobody_at_the_door() -> None:
+    state = play(opened(), (MemberCheckedIn(SIGRID), at(NOON)))
+    assert state.tapped == {}
+    assert effects_of(state, COFFEE, at(NOON + 1)) == (waiting("coffee"),)
+
+
+# Before a tap
+
+
+def test_a_press_before_the_check_in_is_the_visits_mood_and_stored_with_it() -> None:
+    state = play(opened(), (COFFEE, at(NOON - 1_000)))
+    after, effects = step(state, tap(SIGRID), at(NOON))
+    assert after.chosen is None
+    assert effects[:2] == (OpenVisit(replace(FIRST, mood=Mood.COFFEE)), said(Signal.WELCOME, SIGRID))
+    assert not any(isinstance(effect, FindMatch) for effect in effects)
+
+
+def test_who_agreed_to_no_introductions_comes_in_as_ever_whatever_was_pressed() -> None:
+    state = play(opened(), (GROUP, at(NOON - 1_000)))
+    assert effects_of(state, tap(ALONE), at(NOON))[0] == OpenVisit(replace(FIRST, member=ALONE))
+
+
+def test_a_press_before_a_later_tap_changes_the_visit_and_is_no_check_out() -> None:
+    later = NOON + RULES.checkout_after_ms
+    state = play(seated(), (GROUP, at(later - 1_000)))
+    after, effects = step(state, tap(SIGRID), at(later))
+    assert effects[:1] == (SetMood(FIRST.id, Mood.GROUP),)
+    assert after.visits[FIRST.id].mood is Mood.GROUP
+    assert (after.chosen, after.tapped) == (None, {DOOR: Tapped(FIRST.id, later)})
+    assert CloseVisit(FIRST.id, Ending.TAPPED) in effects_of(after, tap(SIGRID), at(later + RULES.double_tap_ms))
+
+
+def test_a_press_is_for_one_tap_only() -> None:
+    state = play(opened(), (COFFEE, at(NOON - 1_000)), (tap(SIGRID), at(NOON)), (tap(MAEVE), at(NOON + 1)))
+    assert [visit.mood for visit in state.visits.values()] == [Mood.COFFEE, Mood.INTRODUCE]
+
+
+def test_the_last_press_counts() -> None:
+    state = play(opened(), (COFFEE, at(NOON - 1_000)), (GROUP, at(NOON - 500)))
+    assert effects_of(state, tap(SIGRID), at(NOON))[0] == OpenVisit(replace(FIRST, mood=Mood.GROUP))
+
+
+def test_a_press_waits_twenty_seconds() -> None:
+    state = play(opened(), (COFFEE, at(NOON)))
+    assert next_deadline(state) == LATE
+    assert step(state, TimePassed(), at(LATE - 1)) == (state, ())
+    assert step(state, TimePassed(), at(LATE)) == (replace(state, chosen=None), ())
+    assert effects_of(state, tap(SIGRID), at(LATE))[0] == OpenVisit(replace(FIRST, opened=at(LATE)))
+
+
+def test_a_press_that_waits_can_be_taken_back() -> None:
+    state = play(opened(), (COFFEE, at(NOON)))
+    assert step(state, MoodTakenBack(), at(NOON + 1)) == (replace(state, chosen=None), ())
+
+
+def test_a_press_waits_on_while_strangers_tap_and_cards_lie_there() -> None:
+    state = play(opened(), (COFFEE, at(NOON)), (CardTapped(DOOR, CardId("stranger")), at(NOON + 1)))
+    state = play(state, (tap(MAEVE, BACK, lying=True), at(NOON + 2)))
+    assert state.visits[visit_id(2)].mood is Mood.INTRODUCE
+    assert state.chosen == Chosen(Mood.COFFEE, DOOR, LATE)
+
+
+# What the screen offers
+
+
+def test_a_mood_can_be_chosen_by_who_tapped_last_for_twenty_seconds() -> None:
+    state = seated()
+    assert can_choose(state, FIRST.id, at(SOON))
+    assert not can_choose(state, FIRST.id, at(LATE))
+    assert not can_choose(play(state, (tap(MAEVE), at(NOON + 1))), FIRST.id, at(NOON + 2))
+
+
+def test_who_agreed_to_no_introductions_is_offered_no_choice() -> None:
+    assert not can_choose(play(opened(), (tap(ALONE), at(NOON))), FIRST.id, at(NOON))
+
+
+def test_a_press_tells_which_mood_and_nobody_in_the_ledger() -> None:
+    assert COFFEE.fact() == {"mood": "coffee"}
