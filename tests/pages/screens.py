@@ -28,6 +28,7 @@ from tests.rigs.stand_in import StandIn
 
 Event = dict[str, Any]
 
+VISIT = "demo-1"
 NAMES = {Language.SV: "Sigrid", Language.DA: "Søren", Language.NB: "Åshild", Language.EN: "Rosalind"}
 PARTNERS = {Language.SV: "Håkon", Language.DA: "Bodil", Language.NB: "Jörgen", Language.EN: "Wilhelmina"}
 HERE = {"library": 3, "long-table": 12, "window": 6, "lounge": 0}
@@ -90,7 +91,7 @@ def shown(signal: Signal, language: Language, *, words: str | None = None, zone:
     sentence = texts.say(language, words or f"answer.{signal.value}", where=where, **more.pop("parts", {}))
     event = {
         "reader": "door",
-        "visit": None,
+        "visit": VISIT,
         "name": None,
         "partner": None,
         "reason": None,
@@ -126,7 +127,7 @@ def introduced(language: Language, zone: str = "library", **more: Any) -> Event:
 
     values: Event = {
         "name": NAMES[language],
-        "visit": "demo-1",
+        "visit": VISIT,
         "partner": partner,
         "reason": longest("reason.both", partner=partner, partner_s=partner, ask=ask, give=give),
         "starter": longest("starter.general", partner=partner),

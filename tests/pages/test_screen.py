@@ -23,7 +23,7 @@ from firmware_py.terminal.control import ControlClient
 from firmware_py.texts import load_texts
 from kiosk.signals import Signal
 from kiosk.values import Colour, Language, Member, Symbol, ZoneId
-from tests.pages.screens import NAMES, PARTNERS, introduced, screen, screen_of, shown
+from tests.pages.screens import NAMES, PARTNERS, VISIT, introduced, screen, screen_of, shown
 from tests.rigs.browser import PATIENCE_S, chromium, violations
 from tests.rigs.stand_in import StandIn
 
@@ -368,7 +368,7 @@ def test_a_mood_is_chosen_before_the_tap_and_taken_back(page: Page, cafe: tuple[
 def test_a_mood_is_chosen_after_the_tap(page: Page, cafe: tuple[StandIn, str], by: str) -> None:
     STATES["first-in-line"](cafe[0], page, Language.DA)
     press(page, "#now-group", by)
-    assert cafe[0].until_asked("moods.choose") == {"mood": "group"}
+    assert cafe[0].until_asked("moods.choose") == {"mood": "group", "visit": VISIT, "reader": "door"}
 
 
 def press(page: Page, wanted: str, by: str) -> None:
