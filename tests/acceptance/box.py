@@ -44,6 +44,8 @@ colour = "yellow"
 
 [door]
 badge_fresh_s = {fresh}
+# A boot that is only told of is as old as the machine that plays it, so nobody stays too long by that.
+max_stay_s = 600000
 
 [ledger]
 path = "{folder}/state/ledger.db"

@@ -64,6 +64,9 @@ name = "Biblioteket"
 symbol = "triangle"
 colour = "blue"
 
+[door]
+max_stay_s = 600000  # a box that boots has the uptime of the machine that it is in
+
 [reader.door]
 driver = "pcsc"
 """

@@ -239,7 +239,8 @@ class Door:
         self._run.cleanup()
         left = [thread for thread in threading.enumerate() if thread not in self._before]
         for thread in left:
-            thread.join(PATIENCE_S)
+            if thread.ident is not None:  # else it is just being started
+                thread.join(PATIENCE_S)
         assert not [thread.name for thread in left if thread.is_alive()]
 
     def stop(self) -> float:
