@@ -190,7 +190,8 @@ class Door:
             printer=printer,
             match_ms=match_ms,
             trust=str(trust).lower(),
-            rules="\n".join(f"{key} = {value}" for key, value in rules.items()),
+            # A boot that is only told of is as old as the machine that plays it, so nobody stays too long by that.
+            rules="\n".join(f"{key} = {value}" for key, value in {"max_stay_s": 600_000, **rules}.items()),
         )
         text = text.replace("[control]", f"{record}\n[control]").replace("[matching]", f"[matching]\n{service}")
         self.config = parse(text)
