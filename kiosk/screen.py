@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from kiosk.compose import compose
 from kiosk.door import DoorState, can_choose
-from kiosk.effects import Answer, Effect, SettleMatch
+from kiosk.effects import Answer, Effect, QueueBadge, SettleMatch
 from kiosk.signals import Signal
 from kiosk.values import Language, Now, Visit, VisitId, ZoneId
 
@@ -18,7 +18,8 @@ class Shown(Struct, frozen=True, kw_only=True):
     """One answer at a reader, for the screen beside it; it comes again with the same visit when the match is known.
 
     `name` and `partner` are as on the badge, None without the consent to a name (the partner's badge number stands for theirs);
-    `can_choose` tells whether a mood that is pressed now is taken for this visit.
+    `can_choose` tells whether a mood that is pressed now is taken for this visit, `badge_later` that their badge is to wait for
+    the printer.
     """
 
     reader: str | None
@@ -32,6 +33,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     reason: str | None = None
     starter: str | None = None
     can_choose: bool = False
+    badge_later: bool = False
 
 
 def shown(before: DoorState, after: DoorState, effects: Sequence[Effect], answer: Answer, now: Now) -> Shown:
@@ -48,7 +50,11 @@ def shown(before: DoorState, after: DoorState, effects: Sequence[Effect], answer
         can_choose=can_choose(after, visit.id, now),
     )
     settled = next((each for each in effects if isinstance(each, SettleMatch) and each.visit == visit.id), None)
-    return page if settled is None else _with_match(page, after, visit, settled, now)
+    if settled is None:
+        return page
+    queued = any(isinstance(effect, QueueBadge) for effect in effects)
+    page = replace(page, badge_later=queued and after.spool.cause is not None)
+    return _with_match(page, after, visit, settled, now)
 
 
 def _with_match(page: Shown, state: DoorState, visit: Visit, settled: SettleMatch, now: Now) -> Shown:

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 from kiosk.compose import compose
 from kiosk.door import DoorState, step
 from kiosk.effects import Answer, QueueBadge
-from kiosk.events import CardTapped, CommitFailed, Event, MatchAnswered, MatchFailed, MemberCheckedIn
+from kiosk.events import CardTapped, CommitFailed, Event, MatchAnswered, MatchFailed, MemberCheckedIn, PrinterChanged
 from kiosk.screen import Shown, shown
 from kiosk.signals import Signal
-from kiosk.values import CardId, Consents, Language, Now
+from kiosk.values import CardId, Cause, Consents, Language, Now
 from tests.kiosk.matching.people import LIBRARY, TABLE, member
 from tests.kiosk.rig import (
     ALONE,
@@ -91,6 +91,13 @@ def test_not_yet_comes_with_the_badges_starter_for_anybody() -> None:
     (badge,) = (badge_of(effect.job) for effect in effects if isinstance(effect, QueueBadge))
     (page,) = shows(state, MatchAnswered(visit_id(1), None, None), at(NOON + 50))
     assert (page.partner, page.reason, page.starter, page.zone) == (None, None, badge.starter, LIBRARY.id)
+
+
+@pytest.mark.parametrize(("prints", "cause"), [(True, None), (True, Cause.PAPER_OUT), (False, Cause.PAPER_OUT)])
+def test_who_has_to_wait_for_their_badge_is_told_with_the_match_too(*, prints: bool, cause: Cause | None) -> None:
+    state = play(opened(replace(HOUSE, prints=prints)), (PrinterChanged(cause), at(0)), (tap(SIGRID), at(NOON)))
+    (page,) = shows(state, MatchAnswered(visit_id(1), None, None), at(NOON + 50))
+    assert (page.signal, page.badge_later) == (Signal.NOT_YET, prints and cause is not None)
 
 
 def test_who_agreed_to_no_name_is_greeted_without_one_and_met_by_number() -> None:

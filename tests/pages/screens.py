@@ -97,6 +97,7 @@ def shown(signal: Signal, language: Language, *, words: str | None = None, zone:
         "reason": None,
         "starter": None,
         "can_choose": False,
+        "badge_later": False,
     }
     return {
         **event,
