@@ -18,7 +18,7 @@ import msgspec
 from tests.soak.cafe import WARM_UP, WINDOW, soaked
 from tests.soak.test_soak import STEADY_B, check
 
-SCHEDULES = 500
+SCHEDULES = 2_000
 FIRST_SCHEDULE = 1_000_000
 """Far from those of `make test`."""
 TAPS = 40_000
