@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from tests.bench import badges, door, engine, evaluation, ledger, matching, pages, screen, service, terminal
+from tests.bench import badges, door, engine, evaluation, ledger, matching, pages, presence, screen, service, terminal
 
 
 def main() -> None:
@@ -20,6 +20,7 @@ def main() -> None:
         ("engine", engine.figures),
         ("evaluation", evaluation.figures),
         ("service", service.figures),
+        ("presence", presence.figures),
         ("badges", badges.figures),
         ("process", terminal.process),
         ("pages", pages.figures),

@@ -45,11 +45,12 @@ BOMBS = {
 }  # fmt: skip
 PATIENCE_S = 5
 DEPTHS = [100, 400, 900, *range(930, 1000, 3), 5_000, 9_000, 20_000]
-ARGUMENTS = ["member", "members", "dry_run", "after", "of", "uid", "notice", "job", "printed", "text", "x"]
+ARGUMENTS = ["member", "members", "dry_run", "after", "of", "uid", "notice", "job", "printed", "text", "x", "addresses"]
 DO = st.sampled_from(
     [
         *(*COMMANDS, *READS, *TODAYS, "status", "scene", "visits.list", "visits.checkin", "visits.leave", "moods.choose"),
         *("moods.forget", "jobs.reprint", "jobs.judge", "notices.print", "faults.list", "cards.enrol", "coffee"),
+        "desk.slip",
     ]
 )
 TELLING = ["p1", "p2", "04aabbccddeeff", [MEMBER] * 60, [MEMBER], 1 << 63, -1, "\0", "x" * 3_000]

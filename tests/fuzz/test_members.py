@@ -51,8 +51,9 @@ def check(rows: list[Row]) -> None:
             assert len(str(remark)) < LONGEST_LINE
 
 
+# A list's cost grows with its lines: 1,600 good ones, in 20 kB, would come close to the limit.
 @fuzzed(150)
-@given(data=mutants(LISTS, PIECES).map(lambda data: data[:20_000]))
+@given(data=mutants(LISTS, PIECES).map(lambda data: data[:10_000]))
 def test_whatever_a_list_says_each_line_is_a_member_or_has_faults(data: bytes) -> None:
     check(bounded(lambda: read(data)))
 
