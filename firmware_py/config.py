@@ -124,6 +124,17 @@ class DeskTable(Table, frozen=True):
     """More names under which the desk is found; the machine's own need not be here."""
 
 
+class SpeechTable(Table, frozen=True):
+    """`[speech]`: what the screen says is spoken too; without this table nothing is."""
+
+    reader: str = ""
+    """The reader by which the headphones hang; need not be said of an only one."""
+    device: str = "plughw:CARD=Headphones"
+    """The sound device, by its ALSA name: the headphone jack of a Raspberry Pi."""
+    speed: int = 150
+    """Words a minute."""
+
+
 class Chosen(Struct, frozen=True):
     """A driver chosen by name, with its settings; `make()` gives a device that is not open yet."""
 
@@ -156,6 +167,8 @@ class Config(Struct, frozen=True, kw_only=True):
     ledger: LedgerTable
     control: ControlTable
     desk: DeskTable = DeskTable()
+    speech: SpeechTable | None = None
+    """How answers are spoken; None where they are not."""
     readers: dict[str, Chosen]
     printer: Chosen | None
     lights: Chosen | None
@@ -185,6 +198,8 @@ LONGEST_S = 7 * 24 * 3600
 LONGEST_MATCH_MS = 60_000
 FEWEST_DAYS, MOST_DAYS = 190, 3_660
 """People count as introduced for six months, so that long events are needed."""
+SLOWEST_WORDS, FASTEST_WORDS = 80, 450
+"""A minute: what espeak-ng can say."""
 SHORTEST_MM, LONGEST_MM = 30, 300
 """From one label or black mark to the next."""
 LONGEST_ERROR = 1_500
@@ -202,6 +217,7 @@ TABLES = (
     "ledger",
     "control",
     "desk",
+    "speech",
     "reader",
     "printer",
     "lights",
@@ -261,6 +277,7 @@ def parse(text: str) -> Config:
         ledger=_table("ledger", data.get("ledger", {}), LedgerTable),
         control=_table("control", data.get("control", {}), ControlTable),
         desk=_table("desk", data.get("desk", {}), DeskTable),
+        speech=_table("speech", data["speech"], SpeechTable) if "speech" in data else None,
         readers={name: _chosen("reader", f"reader.{name}", table) for name, table in readers.items()},
         printer=_chosen("printer", "printer", data["printer"]) if "printer" in data else None,
         lights=_chosen("lights", "lights", data["lights"]) if "lights" in data else None,
@@ -273,6 +290,8 @@ def parse(text: str) -> Config:
     _check_numbers(config)
     _check_names(config)
     _check_devices(config)
+    if config.speech is not None:
+        config = replace(config, speech=_speech(config.speech, tuple(config.readers)))
     return config
 
 
@@ -423,6 +442,24 @@ def _check_names(config: Config) -> None:
     socket = config.control.socket
     if len(os.fsencode(socket)) > LONGEST_SOCKET:
         raise ConfigError(f"[control] socket = '{socket}' is longer than {LONGEST_SOCKET} bytes; choose a shorter path")
+
+
+def _speech(speech: SpeechTable, readers: tuple[str, ...]) -> SpeechTable:
+    """Return `[speech]` with the reader by which the headphones hang."""
+    if not speech.reader and len(readers) > 1:
+        raise ConfigError(f"[speech] needs reader = …: the one by which the headphones hang, of {', '.join(readers)}")
+    if speech.reader and speech.reader not in readers:
+        raise ConfigError(
+            f"[speech] reader = {short(speech.reader)} is no [reader.…]; those are {', '.join(readers)}"
+            f"{meant(speech.reader, readers)}"
+        )
+    if not speech.device:
+        raise ConfigError(
+            "[speech] device = '' is empty; write an ALSA name, like 'plughw:CARD=Headphones'; aplay -L lists them"
+        )
+    if not SLOWEST_WORDS <= speech.speed <= FASTEST_WORDS:
+        raise ConfigError(f"[speech] speed = {speech.speed} must be {SLOWEST_WORDS} to {FASTEST_WORDS} words a minute")
+    return replace(speech, reader=speech.reader or readers[0])
 
 
 def _check_devices(config: Config) -> None:

@@ -70,7 +70,7 @@ class Doctor:
         try:
             with ControlClient(self._config.control.socket, timeout=5.0) as client:
                 status = client.call("status")
-                self._names = list(_names(client))
+                self._names = [] if status.get("shut") else list(_names(client))
         except NotRunning:
             yield Finding("fikatap", State.OK, self._say("not_running"))
             yield self._ledger()
@@ -91,6 +91,7 @@ class Doctor:
         yield from self._rights()
         yield from self._pcscd()
         yield from self._network()
+        yield self._speech()
         yield self._release()
         yield self._fonts()
 
@@ -243,7 +244,8 @@ class Doctor:
             words = self._cause(cause) if cause else device["trouble"] or device["what"]
             yield self._finding(port, words, State.OK if up and not cause else State.FAULT, name)
         words = str(self._config.ledger.path)
-        yield self._finding("ledger", words, State.OK if status["stores"] else State.FAULT)
+        stores = State.OK if status["stores"] else State.FAULT
+        yield self._ledger() if status.get("shut") else self._finding("ledger", words, stores)
 
     def _cause(self, cause: str) -> str:
         return self._texts.say(self._language, f"cause.{cause}")
@@ -381,6 +383,18 @@ class Doctor:
     def _prints_over_network(self) -> bool:
         chosen = self._config.printer
         return chosen is not None and chosen.driver == "escpos" and hasattr(chosen.settings.address, "host")
+
+    def _speech(self) -> Finding:
+        """Tell whether answers are spoken; the sound device is the speech's own, and nobody else may reach it."""
+        speech = self._config.speech
+        if speech is None:
+            return self._finding("speech", self._say("speech_off"))
+        if not self._machine.can_speak:
+            return self._finding("speech", self._say("speech_missing"), State.FAULT)
+        if not self._machine.speaks:
+            remedy = self._say("speech_down_remedy")
+            return Finding(self._say("speech"), State.FAULT, self._say("speech_down"), remedy)
+        return self._finding("speech", self._say("speech_on", device=speech.device, reader=speech.reader))
 
     def _release(self) -> Finding:
         found = self._machine.releases()

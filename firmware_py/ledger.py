@@ -297,8 +297,6 @@ class Ledger(LedgerReader):
         self._hand_on: Callable[[Change], None] | None = None
         self._forgetting: Iterator[None] | None = None
         self._forgotten: tuple[int, int] | None = None
-        self._erased = False
-        """Whether the journal may still have the words of somebody erased."""
         try:
             self._read_state()
         except BaseException:
@@ -322,13 +320,23 @@ class Ledger(LedgerReader):
     def _read_state(self) -> None:
         self._connection.set_wal_hook(self._grew)
         self._pages = 0
-        self._incarnation, self._serial, self._number, self._introductions, self._changes, self.key_id = self._row(
-            "SELECT incarnation, serial, number, introductions, changes, key_id FROM terminal"
+        self._incarnation, self._serial, self._number, self._introductions, self._changes, self.key_id, erased = self._row(
+            "SELECT incarnation, serial, number, introductions, changes, key_id, erased FROM terminal"
         )
+        self._erased: bool = erased > 0 and self._has_journal()
+        """Whether the journal may still have the words of somebody erased: one that was found may, whoever left it."""
         self.prefix = f"{self._terminal}-{self._incarnation}"
         self.last_seq: int = self._row("SELECT coalesce(max(seq), 0) FROM events")[0]
         self._reported: int = self._row("SELECT reported FROM terminal")[0]
         self._clock = ("", 0)
+
+    def _has_journal(self) -> bool:
+        """Tell whether there is anything in the journal, as after a power cut, or where somebody else reads."""
+        journal = self.path.with_name(f"{self.path.name}-wal")
+        try:
+            return journal.stat().st_size > 0
+        except OSError:
+            return False
 
     def hand_on(self, to: Callable[[Change], None]) -> None:
         """Call `to` with each change that was stored from now on, before the method that stored it returns."""

@@ -1,6 +1,6 @@
 """What the machine says of itself in its files, below any folder that stands for `/`: power, disk, user, modules, network.
 
-Sources: proc(5), sysfs-block, raspberrypi-hwmon, `vcgencmd get_throttled`, hier(7), docs/updates.md.
+Sources: proc(5), cgroups(7), sysfs-block, raspberrypi-hwmon, `vcgencmd get_throttled`, hier(7), docs/updates.md.
 """
 
 from __future__ import annotations
@@ -61,6 +61,16 @@ class Machine:
     def installed(self) -> bool:
         """Whether the terminal is installed as a service."""
         return self._is_there(UNIT)
+
+    @property
+    def can_speak(self) -> bool:
+        """Whether there is an engine for speech."""
+        return self._is_there("usr/bin/espeak-ng")
+
+    @property
+    def speaks(self) -> bool:
+        """Whether the speech's unit has a process (cgroups(7), version 2)."""
+        return self._text("sys/fs/cgroup/system.slice/fikatap-speech.service/cgroup.procs") != ""
 
     @property
     def clock_is_right(self) -> bool:

@@ -61,7 +61,10 @@ class LocalOffice(Office):
 
 @contextmanager
 def open_office(config: Path) -> Iterator[Office]:
-    """Give the running terminal of this configuration, or an office here when none runs; raise `FikatapError`."""
+    """Give the running terminal of this configuration, or an office here when none runs; raise `FikatapError`.
+
+    A terminal whose door is shut has no ledger: whoever mends it does that here.
+    """
     from firmware_py.config import load
     from firmware_py.terminal.control import ControlClient, NotRunning
 
@@ -69,11 +72,14 @@ def open_office(config: Path) -> Iterator[Office]:
     try:
         client = ControlClient(loaded.control.socket)
     except NotRunning:
-        from firmware_py.recovery import require_sound
-
-        require_sound(loaded.ledger.path, loaded.ledger.second)
-        with LocalOffice(loaded.ledger.path) as office:
-            yield office
-    else:
+        client = None
+    if client is not None:
         with client:
-            yield client
+            if client.call("status").get("shut") is None:
+                yield client
+                return
+    from firmware_py.recovery import require_sound
+
+    require_sound(loaded.ledger.path, loaded.ledger.second)
+    with LocalOffice(loaded.ledger.path) as office:
+        yield office

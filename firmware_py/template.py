@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -20,7 +20,7 @@ from drivers.printers.profiles import PrinterProfile
 from firmware_py.config import meant, short
 from firmware_py.texts import load_texts
 from firmware_py.toml_lines import LONGEST_FILE, line_of, lines, read_toml
-from kiosk.badge import NEEDED, PLAIN, Field, SlipKind, Template
+from kiosk.badge import BY_THEMSELVES, NEEDED, PLAIN, Field, Template
 from kiosk.values import Language
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class _Template:
             raise self._wrong("fields has 'logo', but there is none; write logo = \"logo.png\"", "fields", item)
         elif logo is not None and Field.LOGO not in fields:
             raise self._wrong(f'logo = {short(self._data["logo"])} is nowhere on the badge; put "logo" in fields', "logo")
-        slips = self._list("slips", SlipKind)
+        slips = self._list("slips", BY_THEMSELVES)
         return CafeTemplate(
             template=Template(fields=fields, slips=PLAIN.slips if slips is None else frozenset(slips)),
             words=self._words(),
@@ -122,11 +122,12 @@ class _Template:
     def _wrong(self, words: str, *place: str | int) -> ConfigError:
         return ConfigError(f"{self._path} line {line_of(self._lines, place)}: {words}")
 
-    def _list(self, key: str, kind: type[E]) -> tuple[E, ...] | None:
+    def _list(self, key: str, kind: Iterable[E]) -> tuple[E, ...] | None:
         """Return a list of words of that kind, None where there is none."""
         if key not in self._data:
             return None
-        items, known = self._data[key], [each.value for each in kind]
+        items, kinds = self._data[key], {each.value: each for each in kind}
+        known = list(kinds)
         if not isinstance(items, list):
             raise self._wrong(f'{key} = {short(items)} is no list; write {key} = ["{known[0]}", …]', key)
         for number, item in enumerate(items):
@@ -136,7 +137,7 @@ class _Template:
             if (first := items.index(item)) < number:
                 line = line_of(self._lines, (key, first))
                 raise self._wrong(f"{key} has '{item}' twice, first on line {line}; leave one out", key, number)
-        return tuple(kind(item) for item in items)
+        return tuple(kinds[item] for item in items)
 
     def _logo(self) -> Path | None:
         """Return the logo's file, which lies beside the template unless it says otherwise."""

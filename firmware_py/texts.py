@@ -14,6 +14,18 @@ def load_texts() -> Texts:
     return Texts({language: load_catalogue(language) for language in Language})
 
 
+def load_page_texts() -> Texts:
+    """Return the sentences of the pages, and where they have none, those of the terminal."""
+    return Texts({language: _page_catalogue(language) for language in Language})
+
+
+def _page_catalogue(language: Language) -> GNUTranslations:
+    with (files("firmware_py") / "data" / "pages" / "texts" / f"{language}.mo").open("rb") as file:
+        pages = GNUTranslations(file)
+    pages.add_fallback(load_catalogue(language))
+    return pages
+
+
 def load_catalogue(language: Language) -> GNUTranslations:
     """Return one language's compiled catalogue."""
     with (files("firmware_py") / "data" / "texts" / f"{language}.mo").open("rb") as file:

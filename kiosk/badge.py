@@ -69,6 +69,12 @@ class SlipKind(StrEnum):
     """For each of those who sit down together: where, with whom, and how to begin."""
     FAULT = "fault"
     """For staff: what is wrong and what to do."""
+    DESK = "desk"
+    """For a phone: where the desk is, and how it is known. Printed only when staff asks for it."""
+
+
+BY_THEMSELVES = tuple(kind for kind in SlipKind if kind is not SlipKind.DESK)
+"""What is printed without being asked for, unless a café decides otherwise."""
 
 
 class SlipLine(Struct, frozen=True):
@@ -94,6 +100,8 @@ class Slip(Struct, frozen=True):
     """When, and by which id to ask about it."""
     copy: bool = False
     """Marked as a copy: the first print may exist."""
+    qr: str = ""
+    """What the QR code below the text holds; empty for none."""
 
 
 class Field(StrEnum):
@@ -125,7 +133,7 @@ class Template(Struct, frozen=True, kw_only=True):
 
     fields: tuple[Field, ...] = tuple(field for field in Field if field is not Field.LOGO)
     """What is on a badge, top to bottom."""
-    slips: frozenset[SlipKind] = frozenset(SlipKind)
+    slips: frozenset[SlipKind] = frozenset(BY_THEMSELVES)
     """Which other slips are printed by themselves."""
 
 
@@ -230,7 +238,7 @@ def _field(field: Field, badge: Badge, texts: Texts) -> Iterator[Block]:
 def _slip(slip: Slip, texts: Texts) -> Iterator[Block]:
     if slip.copy:
         yield Block(Role.COPY, texts.say(slip.language, "badge.copy"))
-    yield from (Block(Role.TITLE, slip.title), Block(Role.TEXT, slip.text))
+    yield from (Block(Role.TITLE, slip.title), Block(Role.TEXT, slip.text), Block(Role.QR, slip.qr))
     for line in slip.lines:
         yield from (Block(Role.PARTNER, line.text), Block(Role.TEXT, line.detail))
     yield from (Block(Role.CLOSING, slip.after), Block(Role.MEMO, slip.memo), Block(Role.SMALL, slip.small))

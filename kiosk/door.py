@@ -41,6 +41,7 @@ from kiosk.events import (
     CardTapped,
     CardTorn,
     CommitFailed,
+    DeskSlipAsked,
     EnrolmentAsked,
     EnrolmentDropped,
     Event,
@@ -137,10 +138,10 @@ class Tapped(Struct, frozen=True):
 
 
 class Chosen(Struct, frozen=True):
-    """A mood that was pressed before the card was held there; it waits for the next tap at that reader."""
+    """A mood that was pressed before the card was held there; it waits for the next tap at that reader (None: at any)."""
 
     mood: Mood
-    reader: str
+    reader: str | None
     until_ms: int
 
 
@@ -183,7 +184,7 @@ class DoorState(Struct, frozen=True):
     """How often somebody was asked about anew, which numbers these questions; the one at a check-in has 0."""
     storage_failed: bool = False
     rulings: Mapping[Pair, Ruling] = {}
-    """What the host decided about two people, of whom one is here."""
+    """What the host decided about two people, of whom one is here, by whichever door."""
     group_of: tuple[VisitId, ...] = ()
     """Who waited for a group when matching was asked for one last."""
     schedule: ScheduleRead = ScheduleRead()
@@ -259,6 +260,8 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
             return _changed(state, event.member, now)
         case NoticesAsked():
             return _fault_slip(state, event.notices, now, anew=True)
+        case DeskSlipAsked():
+            return _desk_slip(state, event, now)
         case EnrolmentAsked():
             return _enrol(state, event, now)
         case EnrolmentDropped():
@@ -352,8 +355,8 @@ def _start(state: DoorState, event: Started, now: Now) -> Step:
         storage_failed=False,
         rulings=dict(event.rulings),
     )
-    state, more = _confirm_presence(state, now)
-    effects += more
+    state, effects = _chain(state, effects, lambda s: _confirm_presence(s, now))
+    state, effects = _chain(state, effects, _forget_rulings_of_nobody)
     asked = {}
     for owed in event.owed:
         visit = state.visits.get(owed)
@@ -414,7 +417,9 @@ def _time_passed(state: DoorState, now: Now) -> Step:
         else:
             continue
         effects += more
-    state = replace(state, elsewhere=state.elsewhere.expire(state.house, now))
+    elsewhere = state.elsewhere.expire(state.house, now)
+    if elsewhere is not state.elsewhere:
+        state, effects = _chain(replace(state, elsewhere=elsewhere), effects, _forget_rulings_of_nobody)
     waiting = _waiting_for_group(state, now)
     # Asked about once: as long as the same people wait, the answer is the same.
     return (state, effects) if waiting == state.group_of else _chain(state, effects, lambda s: _gather(s, now))
@@ -427,7 +432,7 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
     )
     held = event.lying and event.reader in state.recent and state.recent[event.reader].card == event.card
     state = replace(state, recent={**state.recent, event.reader: Recent(event.card, now.boot_ms)})
-    if same_tap or held:
+    if held or (same_tap and not _comes_to_choose(state, event, now)):
         return state, ()
     state = replace(state, tapped={reader: each for reader, each in state.tapped.items() if reader != event.reader})
     if state.enrolling is not None:
@@ -439,7 +444,9 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
     visit = state.visit_of(event.member.id)
     if visit is None or not visit.confirmed:
         visit = state.elsewhere.visit_of(event.member.id)
-    state, mood = (state, None) if event.lying else _take_choice(state, event.reader, now)
+    mood = None if event.lying else _waits_at(state, event.reader, now)
+    if mood is not None:
+        state = replace(state, chosen=None)
     if visit is None:
         return _check_in(state, event.member, event.reader, event.rate, now, mood)
     if mood is not None:  # who says what they want does not go by that tap
@@ -466,12 +473,23 @@ def _at_door(state: DoorState, visit: Visit, reader: str | None, now: Now) -> Do
     return state if reader is None else replace(state, tapped={**state.tapped, reader: Tapped(visit.id, now.boot_ms)})
 
 
-def _take_choice(state: DoorState, reader: str, now: Now) -> tuple[DoorState, Mood | None]:
-    """Take what was pressed beside this reader before this tap, if it was not too long ago."""
+def _waits_at(state: DoorState, reader: str, now: Now) -> Mood | None:
+    """Return what was pressed for the next tap at this reader, if it was not too long ago."""
     chosen = state.chosen
-    if chosen is None or chosen.reader != reader:
-        return state, None
-    return replace(state, chosen=None), chosen.mood if now.boot_ms < chosen.until_ms else None
+    return None if chosen is None or chosen.reader not in (None, reader) or now.boot_ms >= chosen.until_ms else chosen.mood
+
+
+def _comes_to_choose(state: DoorState, event: CardTapped, now: Now) -> bool:
+    """Tell whether somebody whose tap here was answered a moment ago taps anew because of what was pressed since.
+
+    They are here, and stay. A card that is read again and again while it lies there takes nobody's choice.
+    """
+    tapped = state.tapped.get(event.reader)
+    if event.lying or event.blocked or event.member is None or state.enrolling is not None or tapped is None:
+        return False
+    visit = state.known_visit_of(event.member.id)
+    same = visit is not None and visit.id == tapped.visit and now.boot_ms - tapped.boot_ms < state.house.rules.double_tap_ms
+    return same and _waits_at(state, event.reader, now) is not None
 
 
 def _turned_away(state: DoorState, reader: str, notice: Notice, signal: Signal, now: Now) -> Step:
@@ -514,11 +532,20 @@ def _check_in(state: DoorState, member: Member, reader: str | None, rate: int, n
     else:
         signal = Signal.WELCOME if state.spool.cause is None else Signal.WELCOME_NO_BADGE
         welcome = _answer(state, reader, signal, visit)
+    if chosen is not None:
+        noted = _noted(state, member, chosen)
+        welcome = replace(welcome, words=f"{welcome.words} {noted}")
     effects = (*ended, OpenVisit(visit), welcome)
     state = _asked(state, visit, reader, now)
     if member.consents.introductions and visit.mood is Mood.INTRODUCE:
         return state, effects
     return _chain(state, effects, lambda s: _settle(s, visit.id, None, None, _without_asking(visit), now))
+
+
+def _noted(state: DoorState, member: Member, chosen: Mood) -> str:
+    """Say what somebody pressed before they came in, or that it takes staff: they are sent nowhere yet."""
+    key = f"answer.mood_{chosen}" if _may_want(member, chosen) else "answer.mood_ask"
+    return state.house.texts.say(member.language, key, where="").rstrip()
 
 
 def _without_asking(visit: Visit) -> Signal | None:
@@ -615,22 +642,21 @@ def _mood_chosen(state: DoorState, event: MoodChosen, now: Now) -> Step:
 def _mood_pressed(state: DoorState, event: MoodPressed, now: Now) -> Step:
     """Take a pressed mood for the visit that it names, else for who tapped just now at this reader, else for the next tap.
 
-    What was pressed on somebody's own page is for nobody else, however late it comes.
+    What was pressed on somebody's own page is for nobody else, however late it comes. What was pressed beside no reader is for
+    who tapped last at any, or for the next tap at any.
     """
     if event.visit is not None:
         visit = state.visit(event.visit)
         is_here = visit is not None and visit.confirmed
         return _wants(state, visit, event.mood, event.reader, now) if visit is not None and is_here else (state, ())
-    visit = None if event.ahead else _may_choose(state, event.reader, now)
-    if visit is not None:
-        return _wants(_without_choice(state, event.reader), visit, event.mood, event.reader, now)
+    # Who was turned away last, or went, has no visit to take it for: then it is for the next tap.
+    reader = event.reader or max(state.recent, key=lambda each: state.recent[each].boot_ms, default=None)
+    visit = None if event.ahead or reader is None else _may_choose(state, reader, now)
+    if reader is not None and visit is not None:
+        state = state if _waits_at(state, reader, now) is None else replace(state, chosen=None)
+        return _wants(state, visit, event.mood, reader, now)
     state = replace(state, chosen=Chosen(event.mood, event.reader, now.boot_ms + state.house.rules.choose_ms))
     return state, (_answer(state, event.reader, Signal.USE_CARD, words=f"answer.chosen_{event.mood}"),)
-
-
-def _without_choice(state: DoorState, reader: str) -> DoorState:
-    """Forget what waits for the next tap at a reader."""
-    return replace(state, chosen=None) if state.chosen is not None and state.chosen.reader == reader else state
 
 
 def _may_choose(state: DoorState, reader: str, now: Now) -> Visit | None:
@@ -654,7 +680,7 @@ def _may_want(member: Member, mood: Mood) -> bool:
     return mood is Mood.COFFEE or member.consents.introductions
 
 
-def _wants(state: DoorState, visit: Visit, mood: Mood, reader: str, now: Now) -> Step:
+def _wants(state: DoorState, visit: Visit, mood: Mood, reader: str | None, now: Now) -> Step:
     """Note what a visitor at the door wants; who wants it already is asked about anew only while they wait."""
     if not _may_want(visit.member, mood):
         return state, (_answer(state, reader, Signal.ALREADY_HERE, visit, words="answer.mood_ask"),)
@@ -670,17 +696,47 @@ def _wants(state: DoorState, visit: Visit, mood: Mood, reader: str, now: Now) ->
 
 
 def _ruled(state: DoorState, event: PairRuled, now: Now) -> Step:
-    """Note what the host decided about two people; two who are here and are to meet are introduced now."""
+    """Note what the host decided about two people; two who are here and are to meet are introduced now.
+
+    Of two who came in by different doors, the one of this door gets the badge.
+    """
     pair = pair_of(event.one, event.other)
-    one, other = state.visit_of(event.one), state.visit_of(event.other)
-    if one is other or state.rulings.get(pair) is event.ruling:
+    one, other = (state.visit_of(each) or state.elsewhere.visit_of(each) for each in (event.one, event.other))
+    unknown = one is other and event.ruling is not None  # what was heard of others is taken back all the same
+    if unknown or event.one == event.other or state.rulings.get(pair) is event.ruling:
         return state, ()
     state, effects = _rule(replace(state, group_of=()), pair, event.ruling)
-    if event.ruling is not Ruling.PIN or one is None or other is None or one.id in state.asked:
+    if event.ruling is not Ruling.PIN or one is None or other is None:
         return state, effects
-    if not one.confirmed or not other.confirmed:
-        return state, effects
-    return _chain(state, effects, lambda s: _ask_again(s, one, None, now, only=other.member.id))
+    if one.id not in state.visits:
+        one, other = other, one
+    return _chain(state, effects, lambda s: _bring_together(s, one, other, now))
+
+
+def _bring_together(state: DoorState, one: Visit, other: Visit, now: Now) -> Step:
+    """Ask about somebody of this door anew, with nobody but the other in mind."""
+    if one.id not in state.visits or one.id in state.asked or not one.confirmed or not other.confirmed:
+        return state, ()
+    return _ask_again(state, one, None, now, only=other.member.id)
+
+
+def _rulings_heard(state: DoorState, rulings: Sequence[tuple[Pair, Ruling | None]], now: Now) -> Step:
+    """Take what the host decided at another door, or what became of that.
+
+    That door introduces two who are to meet, unless both are this one's.
+    """
+    effects: tuple[Effect, ...] = ()
+    for pair, ruling in rulings:
+        if state.rulings.get(pair) is ruling:
+            continue
+        state, more = _rule(replace(state, group_of=()), pair, ruling)
+        effects += more
+        one, other = map(state.visit_of, pair)
+        # They may have met meanwhile, which the service is still to hear.
+        if ruling is Ruling.PIN and one and other and other.member.id not in {met.member for met in one.met}:
+            state, more = _bring_together(state, one, other, now)
+            effects += more
+    return state, effects
 
 
 def _rule(state: DoorState, pair: Pair, ruling: Ruling | None) -> Step:
@@ -890,7 +946,7 @@ def _presence_heard(state: DoorState, event: PresenceHeard, now: Now) -> Step:
         if closed in state.visits:
             state, more = _close(state, state.visits[closed], Ending.TAPPED)
             effects += more
-    return state, effects
+    return _chain(state, effects, lambda s: _rulings_heard(s, event.rulings, now))
 
 
 def _as_told(state: DoorState, own: Visit, told: Visit, now: Now) -> Step:
@@ -918,8 +974,8 @@ def _close(state: DoorState, visit: Visit, why: Ending) -> Step:
     )
     state, effects = _spooled(state, *spooling.expire_visit(state.spool, visit.id))
     effects = (CloseVisit(visit.id, why), *effects)
-    if why is Ending.UNCONFIRMED:  # they are here: another visit begins
-        return state, effects
+    if why is Ending.UNCONFIRMED or state.elsewhere.visit_of(visit.member.id) is not None:
+        return state, effects  # they are here: another visit begins, or began at another door
     return _chain(state, effects, lambda s: _forget_rulings(s, visit.member.id))
 
 
@@ -928,6 +984,17 @@ def _forget_rulings(state: DoorState, member: MemberId) -> Step:
     effects: tuple[Effect, ...] = ()
     for pair in state.rulings:
         if member in pair:
+            state, more = _rule(state, pair, None)
+            effects += more
+    return state, effects
+
+
+def _forget_rulings_of_nobody(state: DoorState) -> Step:
+    """Forget what the host decided about two of whom neither is here; what holds at other doors the service names anew."""
+    effects: tuple[Effect, ...] = ()
+    here = state.here.keys() | state.elsewhere.here.keys()
+    for pair in state.rulings:
+        if here.isdisjoint(pair):
             state, more = _rule(state, pair, None)
             effects += more
     return state, effects
@@ -1009,6 +1076,16 @@ def _fault_slip(state: DoorState, notices: Sequence[TellStaff], now: Now, *, ane
             slip = slips.fault(state.house, () if anew else job.slip.lines, notices, now)
             return _spooled(state, *spooling.queue(state.spool, replace(job, slip=slip)))
     return _order(state, slips.fault(state.house, (), notices, now), None, now)
+
+
+def _desk_slip(state: DoorState, event: DeskSlipAsked, now: Now) -> Step:
+    """Order the desk's slip in place of one that still waits; one that is on its way to paper is enough."""
+    own = [job for job in state.spool.jobs.values() if job.kind is SlipKind.DESK]
+    if any(job.state is not JobState.QUEUED for job in own):
+        return state, ()
+    state, effects = _spooled(state, *spooling.let_go(state.spool, own))
+    slip = slips.desk(state.house, event.addresses, event.fingerprint, now)
+    return _chain(state, effects, lambda s: _order(s, slip, None, now))
 
 
 def _enrol(state: DoorState, event: EnrolmentAsked, now: Now) -> Step:

@@ -150,6 +150,13 @@ class NoticesAsked(Happening, frozen=True):
         return {"notices": len(self.notices)}
 
 
+class DeskSlipAsked(Happening, frozen=True):
+    """Staff wants the slip by which a phone finds the desk: at these addresses, by this beginning of its fingerprint."""
+
+    addresses: tuple[str, ...]
+    fingerprint: str
+
+
 class EnrolmentAsked(Happening, frozen=True):
     """Staff wants the next card to belong to `member`; `ticket` names who waits for the outcome."""
 
@@ -176,13 +183,13 @@ class MoodChosen(Happening, frozen=True):
 
 
 class MoodPressed(Happening, frozen=True):
-    """Somebody by the door pressed what they want, on a button or the screen beside `reader`.
+    """Somebody by the door pressed what they want, on a button or the screen beside `reader`; None where it is for all of them.
 
     It is for `visit` where that is known, as on a visitor's own page; with `ahead` for the next tap, whoever tapped just now.
     """
 
     mood: Mood
-    reader: str
+    reader: str | None
     visit: VisitId | None = None
     ahead: bool = False
 
@@ -246,16 +253,18 @@ class PresenceHeard(Happening, frozen=True):
     """The shared service told who is in the café at its other doors.
 
     `open` are visits that began or changed there, or visits of this door with what the service knows of who was sent to them;
-    `closed` are visits that ended; `whole` says that nobody but those in `open` came in by another door.
+    `closed` are visits that ended; `whole` says that nobody but those in `open` came in by another door. `rulings` are what the
+    host decided at any door, None where nothing holds any more.
     """
 
     open: tuple[Visit, ...] = ()
     closed: tuple[VisitId, ...] = ()
     whole: bool = False
+    rulings: tuple[tuple[Pair, Ruling | None], ...] = ()
 
     def fact(self) -> Fact:
         """Return how many."""
-        return {"open": len(self.open), "closed": len(self.closed)}
+        return {"open": len(self.open), "closed": len(self.closed), "rulings": len(self.rulings)}
 
 
 class MatchAnswered(Happening, frozen=True):
@@ -385,6 +394,7 @@ Event = (
     | MemberChanged
     | MemberRemoved
     | NoticesAsked
+    | DeskSlipAsked
     | EnrolmentAsked
     | EnrolmentDropped
     | MoodChosen

@@ -137,6 +137,30 @@ def fault(house: House, before: tuple[SlipLine, ...], notices: Iterable[TellStaf
     )
 
 
+def desk(house: House, addresses: Sequence[str], fingerprint: str, now: Now) -> Slip:
+    """Return the slip by which a phone finds the desk, at the first of the addresses, and knows that it is the right one.
+
+    An address is `https://HOST:PORT/desk`; `fingerprint` is the beginning of the certificate's, as browsers show it: `AB:CD:…`.
+    """
+    texts, language, half = house.texts, house.language, (len(fingerprint) + 1) // 6 * 3
+    return Slip(
+        kind=SlipKind.DESK,
+        language=language,
+        title=texts.say(language, "slip.desk"),
+        text=texts.say(language, "slip.desk_open"),
+        qr=addresses[0],
+        lines=(
+            # Without the page's name: shorter to type, and it leads there, too.
+            *(SlipLine("", address.rpartition("/")[0]) for address in addresses),
+            # In two halves: narrow paper has no room for all of it on a line, and it is compared piece by piece.
+            SlipLine(fingerprint[:half]),
+            SlipLine(fingerprint[half:], texts.say(language, "slip.desk_compare")),
+        ),
+        after=texts.say(language, "slip.desk_after"),
+        small=" · ".join(filter(None, (house.cafe, _when(house, language, now)))),
+    )
+
+
 def in_words(told: TellStaff, texts: Texts, language: Language) -> str:
     """Return a notice in words: what happened, and what to do."""
     return " ".join(in_parts(told, texts, language))

@@ -1,14 +1,14 @@
 """The rules of the spool: one badge at a time, none twice unmarked, none stale, none called printed that nobody saw.
 
-The other slips follow the same rules, but for these. A fault slip waits until no visitor waits for paper, and never gets stale;
-the others do soon, as who waits for one stands there. Nobody is asked or told about a slip: one that is unknown is over, and so
-is one that failed, but for a follow-up slip of which the printer told why: that is printed anew as a copy, like a badge, as
-long as it is fresh.
+The other slips follow the same rules, but for these. What is for staff waits until no visitor waits for paper. A fault slip
+never gets stale; the others do soon, as who waits for one stands there. Nobody is asked or told about a slip: one that is
+unknown is over, and so is one that failed, but for a follow-up slip of which the printer told why: that is printed anew as a
+copy, like a badge, as long as it is fresh.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +21,8 @@ from kiosk.values import Cause, JobId, MemberId, Now, VisitId
 Step = tuple["Spool", tuple[Effect, ...]]
 
 SLIP_FRESH_MS = 60_000
-"""A slip for a visitor that could not be printed for so long is not printed any more."""
+"""A slip for somebody who stands there that could not be printed for so long is not printed any more."""
+_FOR_STAFF = (SlipKind.FAULT, SlipKind.DESK)
 
 
 class Spool(Struct, frozen=True):
@@ -54,7 +55,7 @@ def advance(spool: Spool) -> Step:
     if spool.current is not None or spool.cause is not None:
         return spool, ()
     waiting = (job for job in spool.jobs.values() if job.state is JobState.QUEUED)
-    job = min(waiting, key=lambda job: job.kind is SlipKind.FAULT, default=None)
+    job = min(waiting, key=lambda job: job.kind in _FOR_STAFF, default=None)
     return (spool, ()) if job is None else (replace(spool, current=job.id), (CheckPrinter(job),))
 
 
@@ -162,10 +163,15 @@ def expire_visit(spool: Spool, visit: VisitId, cause: Cause = Cause.LEFT) -> Ste
     return _expire(spool, [job for job in spool.jobs.values() if job.visit == visit and job.badge is not None], cause)
 
 
+def let_go(spool: Spool, jobs: Sequence[Job]) -> Step:
+    """Let go of those of these jobs that still wait: another one takes their place."""
+    return _expire(spool, jobs, Cause.REPLACED)
+
+
 def unsay(spool: Spool, visit: VisitId | None, *, badges: bool = False) -> Step:
     """Let go of what waits and may name others: all follow-up slips, and a visitor's other slips, with `badges` those too."""
     jobs = [job for job in spool.jobs.values() if job.kind is SlipKind.FOLLOW_UP or job.visit == visit]
-    return _expire(spool, [job for job in jobs if job.badge is None or badges], Cause.REPLACED)
+    return let_go(spool, [job for job in jobs if job.badge is None or badges])
 
 
 def forget_member(spool: Spool, member: MemberId) -> Step:
@@ -177,7 +183,7 @@ def forget_member(spool: Spool, member: MemberId) -> Step:
     return spool, effects
 
 
-def _expire(spool: Spool, jobs: list[Job], cause: Cause = Cause.STALE) -> Step:
+def _expire(spool: Spool, jobs: Sequence[Job], cause: Cause = Cause.STALE) -> Step:
     effects: tuple[Effect, ...] = ()
     for job in jobs:
         if job.state is JobState.QUEUED:

@@ -15,9 +15,11 @@ from drivers.matching.wire import (
     CheckIn,
     Fact,
     GroupSettled,
+    HostRuled,
     MatchSettled,
     MatchUndone,
     PairBlocked,
+    PairRuling,
     Presence,
     PresencePage,
     Proposal,
@@ -32,7 +34,8 @@ from drivers.matching.wire import (
     ZonesSet,
 )
 from drivers.ports import MatchingService
-from kiosk.values import CardId, Member, MemberId, VisitId, Zone
+from kiosk.effects import Ending
+from kiosk.values import CardId, Member, MemberId, Pair, Ruling, VisitId, Zone, pair_of
 
 PAGE = 100
 """How many members are on a page of the roster."""
@@ -58,6 +61,7 @@ class ServiceHand:
         self._members: dict[MemberId, RosterEntry] = {}
         self._here: dict[VisitId, tuple[int, Presence]] = {}
         self._left: dict[VisitId, int] = {}
+        self._rulings: dict[Pair, tuple[int, Ruling | None]] = {}
         self._sent: dict[VisitId, list[Sent]] = {}
         self._known: set[tuple[str, str]] = set()
         self._facts: list[Fact] = []
@@ -140,6 +144,12 @@ class ServiceHand:
         with self.changed:
             return {visit: presence for visit, (_, presence) in self._here.items()}
 
+    @property
+    def rulings(self) -> dict[Pair, Ruling]:
+        """What the host decided, and still holds."""
+        with self.changed:
+            return {pair: ruling for pair, (_, ruling) in self._rulings.items() if ruling is not None}
+
     def here_sent(self, visit: VisitId) -> tuple[Sent, ...]:
         """Return who was sent to a visitor."""
         with self.changed:
@@ -218,20 +228,30 @@ class ServiceHand:
             news = (presence for version, presence in self._here.values() if whole or version > since)
             opened = tuple(replace(each, sent=tuple(self._sent.get(each.visit, ()))) for each in news)
             closed = tuple(visit for visit, version in self._left.items() if whole or version > since)
-            return PresencePage(version=self._version, open=opened, closed=closed, whole=whole)
+            rulings = tuple(
+                PairRuling(one=one, other=other, ruling=ruling)
+                for (one, other), (version, ruling) in self._rulings.items()
+                if whole or version > since
+            )
+            return PresencePage(version=self._version, open=opened, closed=closed, rulings=rulings, whole=whole)
 
     def _forgot(self, since: int) -> bool:
         return since < max(self._floor, 1) or since > self._version
 
     def _newer(self, since: int) -> bool:
-        return any(version > since for version, _ in self._here.values()) or any(v > since for v in self._left.values())
+        told = (version for version, _ in (*self._here.values(), *self._rulings.values()))
+        return any(version > since for version in (*told, *self._left.values()))
 
     def _happened(self, fact: Fact) -> None:
         match fact.what:
             case VisitOpened(presence=presence) | VisitChanged(presence=presence):
                 self._open(presence)
-            case VisitClosed(visit=visit):
+            case VisitClosed(visit=visit, why=why):
+                gone = self._here.get(visit)
                 self._close(visit)
+                for pair in self.rulings:
+                    if gone is not None and gone[1].member in pair and why is not Ending.UNCONFIRMED:
+                        self._rule(pair, None)
             case MatchSettled() as settled:
                 self._settled(settled)
             case MatchUndone() as undone:
@@ -249,6 +269,8 @@ class ServiceHand:
                     entry = self._entry(each)
                     left = {*entry.blocked, apart} if blocked else {*entry.blocked} - {apart}
                     self._put(replace(entry, blocked=tuple(sorted(left))))
+            case HostRuled(one=one, other=other, ruling=ruling):
+                self._rule(pair_of(one, other), ruling)
             case CardBound(card=card, member=member, key=key, blocked=blocked):
                 entry = self._entry(member)
                 others = tuple(each for each in entry.cards if each.card != card)
@@ -278,6 +300,11 @@ class ServiceHand:
         self._left[visit] = self._version
         self.changed.notify_all()
 
+    def _rule(self, pair: Pair, ruling: Ruling | None) -> None:
+        self._version += 1
+        self._rulings[pair] = (self._version, ruling)
+        self.changed.notify_all()
+
     def _settled(self, settled: MatchSettled) -> None:
         self._version += 1
         if (known := self._here.get(settled.visit)) is not None:
@@ -289,6 +316,8 @@ class ServiceHand:
         sent = Sent(visit=settled.visit, member=settled.member, number=number)
         self._sent.setdefault(settled.introduction.partner, []).append(sent)
         self._count(settled.introduction.partner, approached=1)
+        if self.rulings.get(pair := pair_of(settled.member, settled.partner)) is Ruling.PIN:
+            self._rule(pair, None)
         self._meet(settled.member, settled.partner)
 
     def _undone(self, undone: MatchUndone) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from kiosk.effects import Ending
-from kiosk.values import CardId, Introduction, Member, MemberId, Mood, VisitId, Zone, ZoneId
+from kiosk.values import CardId, Introduction, Member, MemberId, Mood, Ruling, VisitId, Zone, ZoneId
 
 BATCH = "application/cloudevents-batch+json"
 """The media type of a batch of facts (CloudEvents 1.0, JSON batch format)."""
@@ -109,7 +109,10 @@ class MatchSettled(Struct, frozen=True, kw_only=True, tag="se.fikatap.match.sett
 
 
 class MatchUndone(Struct, frozen=True, kw_only=True, tag="se.fikatap.match.undone.v1", tag_field="type"):
-    """The host took back what the visitor was told: it counts for nobody, and the two are kept apart for the day."""
+    """The host took back what the visitor was told: it counts for nobody, and the two are kept apart for the day.
+
+    A `HostRuled` that frees them ends that sooner.
+    """
 
     visit: Annotated[VisitId, Plain]
     member: Annotated[MemberId, Plain]
@@ -137,6 +140,18 @@ class PairBlocked(Struct, frozen=True, kw_only=True, tag="se.fikatap.pair.blocke
     blocked: bool = True
 
 
+class PairRuling(Struct, frozen=True, kw_only=True):
+    """What the host decided about two members as long as both stay; None when nothing holds (any more)."""
+
+    one: Annotated[MemberId, Plain]
+    other: Annotated[MemberId, Plain]
+    ruling: Ruling | None = None
+
+
+class HostRuled(PairRuling, frozen=True, kw_only=True, tag="se.fikatap.pair.ruled.v1", tag_field="type"):
+    """The host pinned or vetoed two members, or took that back."""
+
+
 class CardBound(Struct, frozen=True, kw_only=True, tag="se.fikatap.card.bound.v1", tag_field="type"):
     """A card belongs to a member from now on; `key` is the id of the venue's key that made the pseudonym."""
 
@@ -161,6 +176,7 @@ Happened = (
     | MatchUndone
     | GroupSettled
     | PairBlocked
+    | HostRuled
     | CardBound
     | ZonesSet
 )
@@ -222,11 +238,15 @@ class RosterPage(Struct, frozen=True, kw_only=True):
 
 
 class PresencePage(Struct, frozen=True, kw_only=True):
-    """Who is here at all doors of the venue, or what changed since `since`; `closed` are the visits that ended."""
+    """Who is here at all doors of the venue, or what changed since `since`; `closed` are the visits that ended.
+
+    `rulings` are the host's, at whichever door they were made.
+    """
 
     version: Millis
     open: tuple[Presence, ...] = ()
     closed: tuple[VisitId, ...] = ()
+    rulings: tuple[PairRuling, ...] = ()
     whole: bool = False
 
 

@@ -25,6 +25,7 @@ from firmware_py.cli import (
     profile,
     run,
     schedule,
+    speak,
     status,
     update,
     venue,
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
         update,
         matching,
         desk,
+        speak,
         demo,
     ):
         module.add(commands)

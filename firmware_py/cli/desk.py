@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from firmware_py.config import Config
     from firmware_py.desk.access import Access
 
-SHOWN = 12
-"""So many bytes of the fingerprint are on the slip: as many as anybody compares."""
-
 
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
@@ -41,7 +38,9 @@ def add(commands: Any) -> None:
     command = group.add_parser("audit", help="who did what at the desk, the latest last")
     command.add_argument("--last", type=int, default=100, metavar="N", help="so many (default: 100)")
     command.set_defaults(handler=audit)
-    group.add_parser("slip", help="how a phone finds the desk and knows that it is the right one").set_defaults(handler=slip)
+    command = group.add_parser("slip", help="how a phone finds the desk and knows that it is the right one")
+    command.add_argument("--print", action="store_true", dest="on_paper", help="on the badge printer, by the running terminal")
+    command.set_defaults(handler=slip)
 
 
 def serve(args: argparse.Namespace) -> int:
@@ -105,14 +104,11 @@ def audit(args: argparse.Namespace) -> int:
 
 
 def slip(args: argparse.Namespace) -> int:
-    """Print the desk's address as a QR code, with the beginning of the certificate's fingerprint to compare."""
+    """Show the desk's address as a QR code, with the beginning of the certificate's fingerprint; or have that printed."""
     import socket
-
-    import segno
 
     from firmware_py.clock import said_now
     from firmware_py.desk import certificate
-    from firmware_py.desk.render import Renderer
     from firmware_py.desk.server import names_of
 
     config = _access(args)[0]
@@ -123,11 +119,31 @@ def slip(args: argparse.Namespace) -> int:
         kept = certificate.keep(config.desk.folder, names, said_now())
     port = config.desk.listen.rpartition(":")[2]
     addresses = [f"https://{name}:{port}/desk" for name in (*found, *names[1:2])]
+    if args.on_paper:
+        return _on_paper(args, addresses, kept.begins)
+
+    import segno
+
+    from firmware_py.desk.render import Renderer
+
     texts, language = Renderer().texts, config.cafe.language
     print(texts.say(language, "login.slip.title", cafe=config.cafe.name))
     segno.make(addresses[0]).terminal(compact=True)
     print("\n".join(addresses))
-    print(texts.say(language, "login.slip.compare", fingerprint=kept.fingerprint[: SHOWN * 3 - 1]))
+    print(texts.say(language, "login.slip.compare", fingerprint=kept.begins))
+    return 0
+
+
+def _on_paper(args: argparse.Namespace, addresses: list[str], fingerprint: str) -> int:
+    from firmware_py.office import open_office
+    from firmware_py.terminal.staff import MOST_ADDRESSES
+
+    # The machine's own name comes last, and is never left out.
+    shown = [*addresses[: MOST_ADDRESSES - 1], addresses[-1]] if len(addresses) > MOST_ADDRESSES else addresses
+    with open_office(args.config) as office:
+        ordered = office.call("desk.slip", addresses=shown, fingerprint=fingerprint)
+    waits = f"; the printer can't print now ({ordered['cause']}), it waits a minute for it" if ordered["cause"] else ""
+    print(f"on its way to the printer: {ordered['job']}{waits}")
     return 0
 
 

@@ -7,13 +7,16 @@ from typing import Any
 
 from firmware_py.office import open_office
 
+DECIDED = {"pin": "are to meet: the host says so", "veto": "are kept apart: the host says so"}
+
 
 def add(commands: Any) -> None:
     """Add the commands to the parser."""
     group = commands.add_parser("match", help="whom to meet, as the host wants it").add_subparsers(
         metavar="WHAT", required=True
     )
-    group.add_parser("list", help="today's introductions, the latest first").set_defaults(handler=show)
+    command = group.add_parser("list", help="today's introductions, the latest first, and what the host decided")
+    command.set_defaults(handler=show)
     command = group.add_parser("explain", help="what speaks for and against everybody here, for one visitor")
     command.add_argument("member", help="the visitor's id")
     command.add_argument("other", nargs="?", help="only about this member")
@@ -43,6 +46,8 @@ def show(args: argparse.Namespace) -> int:
             print(f"{ago:<13} {who}, {each['zone'] or '–'}")
             if each["reason"]:
                 print(f"              {each['reason']}")
+        for each in office.call("match.rulings"):
+            print(f"{each['one']} and {each['other']} {DECIDED[each['ruling']]}")
     return 0
 
 

@@ -255,11 +255,11 @@ def import_members(args: argparse.Namespace) -> int:
 def remove_member(args: argparse.Namespace) -> int:
     """Erase a member."""
     url = _database(args)
-    from firmware_py.matching_service import administration, roster
+    from firmware_py.matching_service import administration
 
     async def work() -> bool:
         async with administration.opened(url) as database:
-            return await roster.remove_member(database, args.chain, args.member)
+            return await administration.remove_member(database, args.chain, args.member)
 
     if not _done(work):
         raise ConfigError(f"the chain {args.chain} has no member '{args.member}'")

@@ -13,7 +13,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
@@ -48,15 +48,28 @@ _N, _R, _P = 1 << 14, 8, 1
 
 
 class AccessError(FikatapError):
-    """Somebody may not come in, or a name or PIN can't be taken; the message is a sentence for staff."""
+    """Somebody may not come in, or a name or PIN can't be taken: a sentence, and its key and parts for the pages."""
+
+    def __init__(self, sentence: str, key: str, **parts: str | int) -> None:
+        super().__init__(sentence)
+        self.key = key
+        self.parts = parts
 
 
 class Locked(AccessError):
     """Too many wrong PINs; `wait_s` is how long to wait."""
 
     def __init__(self, wait_s: int) -> None:
-        super().__init__(f"too many wrong PINs: wait {wait_s} s")
+        super().__init__(f"too many wrong PINs: wait {wait_s} s", "locked")
         self.wait_s = wait_s
+
+
+class Known(AccessError):
+    """There is somebody of that name already, whom nobody meant to change; `person` is that one."""
+
+    def __init__(self, person: Person) -> None:
+        super().__init__(f"there is {person.name} ({person.role}) already", "known", name=person.name)
+        self.person = person
 
 
 class Role(StrEnum):
@@ -104,7 +117,8 @@ class Access:
 
     `now` returns seconds since the boot `boot_id`: no clock is set that could shorten a lock. In another boot all sessions have
     ended, and a lock begins anew. Methods may be called from any thread, and commands may change the file meanwhile. They raise
-    `AccessError` for what people did wrong, OSError when nothing can be written.
+    `AccessError` for what people did wrong. Where nothing can be written, who is in, who comes and goes, and wrong tries are
+    kept in memory; people themselves are not changed then: OSError.
     """
 
     def __init__(self, path: Path, boot_id: str, now: Callable[[], float]) -> None:
@@ -115,6 +129,9 @@ class Access:
         self._lock = threading.RLock()
         self._trying = threading.Lock()
         self._seen: tuple[int, ...] | None = None
+        self._ended = path.with_suffix(".ended")
+        """Is there while a log-out could not be stored."""
+        self._stored = True
         self._file = self._read()
         # Takes as long as a real person's PIN, so that nobody learns which names there are.
         self._nobody = Person(name="", role=Role.STAFF, salt=secrets.token_bytes(16), verifier=b"")
@@ -124,36 +141,56 @@ class Access:
         self._glance()
         return sorted((person.name, person.role) for person in list(self._file.people.values()))
 
-    def set_pin(self, name: str, role: Role | None, pin: str) -> tuple[Role, bool]:
+    def set_pin(
+        self, name: str, role: Role | None, pin: str, *, new: bool | None = None, keeps_manager: bool = False
+    ) -> tuple[Role, bool]:
         """Add somebody, or give them another PIN and role, which ends their sessions and their lock.
 
-        Without a role people keep theirs, and somebody new is staff. Return their role, and whether they are new.
+        Without a role people keep theirs, and somebody new is staff. Return their role, and whether they are new. With
+        `new` raise `AccessError` when they are not what it says, with `keeps_manager` when no manager would be left.
         """
         name = " ".join(name.split())
         if not 1 <= len(name) <= 40 or not name.isprintable():
-            raise AccessError(f"'{name[:40]}' is no name; write 1 to 40 letters")
+            raise AccessError(f"'{name[:40]}' is no name; write 1 to 40 letters", "no_name")
         check_pin(pin)
         key = name.casefold()
         salt = secrets.token_bytes(16)
+        verifier = _verifier(pin, salt)
         with self._changing():
             known = self._file.people.get(key)
+            if known is None and new is False:
+                raise AccessError(f"there is no '{name}' any more", "gone", name=name)
+            if known is not None and new:
+                raise Known(known)
             if known is None and len(self._file.people) >= MOST_PEOPLE:
-                raise AccessError(f"there are {MOST_PEOPLE} people already; take one away first")
+                raise AccessError(f"there are {MOST_PEOPLE} people already; take one away first", "too_many", most=MOST_PEOPLE)
             role = role or (Role.STAFF if known is None else known.role)
-            self._file.people[key] = Person(name=name, role=role, salt=salt, verifier=_verifier(pin, salt))
-            self._end_sessions(key)
-            self._write()
+            person = Person(name=name, role=role, salt=salt, verifier=verifier)
+            self._settle({**self._file.people, key: person}, key, keeps_manager=keeps_manager)
         return role, known is None
 
-    def remove(self, name: str) -> None:
-        """Take somebody's access away."""
+    def remove(self, name: str, *, keeps_manager: bool = False) -> None:
+        """Take somebody's access away; with `keeps_manager` raise `AccessError` when no manager would be left."""
         key = " ".join(name.split()).casefold()
         with self._changing():
-            if self._file.people.pop(key, None) is None:
+            if key not in self._file.people:
                 names = ", ".join(person for person, _ in self.people()) or "nobody yet"
-                raise AccessError(f"there is no '{name}'; there are {names}")
-            self._end_sessions(key)
+                raise AccessError(f"there is no '{name}'; there are {names}", "gone", name=name[:40])
+            left = {each: person for each, person in self._file.people.items() if each != key}
+            self._settle(left, key, keeps_manager=keeps_manager)
+
+    def _settle(self, people: dict[str, Person], key: str, *, keeps_manager: bool) -> None:
+        """Let these be the people from now on, and end one's sessions: all of it, or nothing when it can't be stored."""
+        before = self._file
+        if keeps_manager and not any(person.role is Role.MANAGER for person in people.values()):
+            raise AccessError("somebody must be a manager; make somebody else one first", "last_manager")
+        sessions = {digest: each for digest, each in before.sessions.items() if each.name.casefold() != key}
+        self._file = _File(boot_id=before.boot_id, people=people, sessions=sessions)
+        try:
             self._write()
+        except OSError:
+            self._file = before
+            raise
 
     def log_in(self, name: str, pin: str, address: str) -> tuple[str, Session]:
         """Return a fresh token and its session; raise `Locked`, or `AccessError` for a wrong name or PIN, not saying which.
@@ -171,13 +208,13 @@ class Access:
                 raise Locked(_whole_seconds(waits_s))
             known = person or self._nobody
             right = hmac.compare_digest(_verifier(pin[: LONGEST_PIN + 1], known.salt), known.verifier)
-            with self._changing():
+            with self._changing(store=False):
                 # Meanwhile a command may have given them another PIN.
                 if person is not None and getattr(self._file.people.get(key), "salt", None) != person.salt:
                     person = None
                 if person is None or not right:
                     self._count_wrong(key, person, address, now)
-                    raise AccessError("this name and this PIN do not go together")
+                    raise AccessError("this name and this PIN do not go together", "wrong")
                 return self._begin(key, person, now)
 
     def _begin(self, key: str, person: Person, now: float) -> tuple[str, Session]:
@@ -190,7 +227,7 @@ class Access:
         for old in own[: max(0, len(own) - SESSIONS_EACH + 1)]:
             del self._file.sessions[old.digest]
         self._file.sessions[session.digest] = session
-        self._write()
+        self._keep()
         return token, session
 
     def session(self, token: str) -> tuple[Session, Person] | None:
@@ -200,27 +237,18 @@ class Access:
             found = self._find(token)
         if found is None or self._now() - found[0].used < TOUCH_S:
             return found
-        try:
-            with self._changing():
-                session = self._touch(found[0].digest)
-                self._write()
-        except OSError as error:
-            # A full disk logs nobody out.
-            log.warning("%s can't be written, sessions are kept in memory: %s", self._path, error)
-            with self._lock:
-                session = self._touch(found[0].digest)
-        return None if session is None else (session, found[1])
+        with self._changing(store=False):
+            session = self._file.sessions.get(found[0].digest)
+            if session is None:
+                return None
+            session = self._file.sessions[session.digest] = replace(session, used=self._now())
+            self._keep()
+        return session, found[1]
 
     def peek(self, token: str) -> tuple[Session, Person] | None:
         """Return whose token this is, if its session still runs; looking keeps it no longer alive, and waits for nobody."""
         self._glance()
         return self._find(token)
-
-    def _touch(self, digest: str) -> Session | None:
-        session = self._file.sessions.get(digest)
-        if session is not None:
-            session = self._file.sessions[digest] = replace(session, used=self._now())
-        return session
 
     def _find(self, token: str) -> tuple[Session, Person] | None:
         now = self._now()
@@ -233,12 +261,14 @@ class Access:
         return (session, person) if runs else None
 
     def log_out(self, token: str) -> None:
-        """End a session."""
+        """End a session, whether or not that can be stored."""
         if self.peek(token) is None:
             return
-        with self._changing():
-            self._file.sessions.pop(_digest(token), None)
-            self._write()
+        with self._changing(store=False):
+            if self._file.sessions.pop(_digest(token), None) is not None and not self._keep():
+                # An empty file needs no room: where it is, no session comes back with a restart.
+                with suppress(OSError):
+                    self._ended.touch(mode=0o600)
 
     def _check_address(self, address: str, now: float) -> None:
         recent = [at for at in self._wrong_from.get(address, ()) if now - at < ADDRESS_WINDOW_S]
@@ -256,19 +286,29 @@ class Access:
         more = wrong - FREE_TRIES
         lock_s = min(FIRST_LOCK_S << min(more - 1, 10), LONGEST_LOCK_S) if more > 0 else 0
         self._file.people[key] = replace(person, wrong=wrong, locked_s=now, lock_s=lock_s)
-        self._write()
-
-    def _end_sessions(self, key: str) -> None:
-        for session in [each for each in self._file.sessions.values() if each.name.casefold() == key]:
-            del self._file.sessions[session.digest]
+        self._keep()
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Hold the file, also against other programs, as it is now."""
-        with self._lock, self._path.with_suffix(".lock").open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    def _changing(self, *, store: bool = True) -> Iterator[None]:
+        """Hold the file, also against other programs, as it is now; without `store` also where nothing can be written."""
+        with self._lock, ExitStack() as held:
+            try:
+                fcntl.flock(held.enter_context(self._path.with_suffix(".lock").open("ab")), fcntl.LOCK_EX)
+            except OSError:
+                if store:
+                    raise
             self._refresh()
             yield
+
+    def _keep(self) -> bool:
+        """Store what changed, or keep it in memory: a full disk logs nobody out, and nobody may guess for ever on one."""
+        try:
+            self._write()
+        except OSError as error:
+            if self._stored:
+                log.warning("%s can't be written, sessions and locks are kept in memory: %s", self._path, error)
+            self._stored = False
+        return self._stored
 
     def _glance(self) -> None:
         """Read the file anew, unless somebody is at it: a thread may hold it for as long as a slow card writes."""
@@ -288,6 +328,8 @@ class Access:
             found = self._path.stat()
         except FileNotFoundError:
             return None
+        except OSError:  # the disk is gone: what was read of it still holds
+            return self._seen
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _read(self) -> _File:
@@ -298,8 +340,11 @@ class Access:
             file = _File()
         except (OSError, msgspec.DecodeError) as error:
             raise AccessError(
-                f"{self._path} can't be read ({error}); take it away, and give people new PINs with 'fikatap desk pin'"
+                f"{self._path} can't be read ({error}); take it away, and give people new PINs with 'fikatap desk pin'",
+                "damaged",
             ) from error
+        if self._ended.exists():
+            file.sessions = {}
         if file.boot_id == self._boot_id:
             return file
         now = self._now()
@@ -314,15 +359,18 @@ class Access:
         }
         write_whole(self._path, msgspec.json.encode(self._file))
         self._seen = self._stamp()
+        self._ended.unlink(missing_ok=True)
+        self._stored = True
 
 
 def check_pin(pin: str) -> None:
     """Raise `AccessError` for a PIN that is guessed first: too short, one digit over and over, or digits in a row."""
     if not SHORTEST_PIN <= len(pin) <= LONGEST_PIN:
-        raise AccessError(f"a PIN of {len(pin)} characters; take {SHORTEST_PIN} to {LONGEST_PIN}, digits or letters")
+        sentence = f"a PIN of {len(pin)} characters; take {SHORTEST_PIN} to {LONGEST_PIN}, digits or letters"
+        raise AccessError(sentence, "pin_length", least=SHORTEST_PIN, most=LONGEST_PIN)
     steps = {ord(after) - ord(before) for before, after in pairwise(pin)}
     if len(steps) == 1 and steps <= {0, 1, -1}:
-        raise AccessError("a PIN that everybody tries first; mix the digits")
+        raise AccessError("a PIN that everybody tries first; mix the digits", "pin_guessed")
 
 
 def _verifier(pin: str, salt: bytes) -> bytes:

@@ -31,6 +31,8 @@ _SIOCGIFCONF = 0x8912
 _IFREQ = 40 if struct.calcsize("P") == 8 else 32
 """Bytes for each interface that has an IPv4 address; the address is in 20 to 24 (netdevice(7))."""
 MOST_ADDRESSES = 16
+SHOWN = 12
+"""So many bytes of the fingerprint are on the slip."""
 
 
 class Certificate(NamedTuple):
@@ -40,6 +42,11 @@ class Certificate(NamedTuple):
     key: Path
     fingerprint: str
     """SHA-256, as browsers write it: `AB:CD:…`."""
+
+    @property
+    def begins(self) -> str:
+        """The beginning of the fingerprint: as much as anybody compares."""
+        return self.fingerprint[: SHOWN * 3 - 1]
 
 
 def keep(folder: Path, names: Sequence[str], now: datetime) -> Certificate:
@@ -54,6 +61,17 @@ def keep(folder: Path, names: Sequence[str], now: datetime) -> Certificate:
             found = _make(file, key, names, max(now, _EARLIEST))
         except OSError as error:
             raise ConfigError(f"[desk] folder = '{folder}' can't be written to: {error.strerror or error}") from error
+    return _told(file, key, found)
+
+
+def kept(folder: Path) -> Certificate | None:
+    """Return the certificate in a folder as it is; None where there is none."""
+    file, key = folder / FILE, folder / KEY
+    found = _read(file, key)
+    return None if found is None else _told(file, key, found)
+
+
+def _told(file: Path, key: Path, found: x509.Certificate) -> Certificate:
     return Certificate(file, key, found.fingerprint(hashes.SHA256()).hex(":").upper())
 
 

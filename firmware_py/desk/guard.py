@@ -103,10 +103,7 @@ def person_of(request: Request) -> Session:
 async def did(request: Request, command: str, about: str = "", refused: str = "") -> None:
     """Write down what somebody did at the desk. It is done by then: a trail that can't be written goes into the log."""
     person: Session | None = getattr(request.state, "person", None)
-    try:
-        await _note(request, "" if person is None else person.name, command, about, refused)
-    except OSError as error:
-        log.error("the audit trail can't be written, '%s' is missing in it: %s", command, error)  # noqa: TRY400 - no trace
+    await _note(request, "" if person is None else person.name, command, about, refused)
 
 
 def routes() -> list[BaseRoute]:
@@ -281,13 +278,17 @@ class _LogIn:
                 token, session = await asyncio.to_thread(access.log_in, name, pin, address)
         except Locked as locked:
             return _log_in_page(request, 429, next_=next_, name=name, trouble="locked", wait_s=locked.wait_s)
-        except AccessError:
-            await _note(request, "", "log_in", name[:40], "wrong")
+        except AccessError as error:
+            await _note(request, "", "log_in", name[:40], error.key)
+            if error.key != "wrong":  # nobody knows who may come in
+                log.error("nobody can log in: %s", error)  # noqa: TRY400 - no trace
+                return _log_in_page(request, 503, next_=next_, name=name, trouble=error.key)
             return _log_in_page(request, 403, next_=next_, name=name, trouble="wrong")
         finally:
             self._trying -= 1
         # Whatever token the browser came with is worth nothing from here on.
         await asyncio.to_thread(access.log_out, request.cookies.get(cookie_name(request), ""))
+        place_of(request).ended()
         await _note(request, session.name, "log_in")
         response = RedirectResponse(next_, 303)
         safe = request.url.scheme == "https"
@@ -297,6 +298,7 @@ class _LogIn:
 
 async def _log_out(request: Request) -> Response:
     await asyncio.to_thread(place_of(request).access.log_out, request.cookies.get(cookie_name(request), ""))
+    place_of(request).ended()
     await did(request, "log_out")
     response = RedirectResponse(f"{LOG_IN}?out", 303)
     safe = request.url.scheme == "https"
@@ -378,4 +380,7 @@ async def _while_it_runs(items: AsyncGenerator[Any], place: Place, token: str) -
 
 async def _note(request: Request, who: str, command: str, about: str = "", refused: str = "") -> None:
     audit, address = place_of(request).audit, address_of(request)
-    await asyncio.to_thread(audit.note, who, address, command, about[:LONGEST_NOTE], refused[:LONGEST_NOTE])
+    try:
+        await asyncio.to_thread(audit.note, who, address, command, about[:LONGEST_NOTE], refused[:LONGEST_NOTE])
+    except OSError as error:
+        log.error("the audit trail can't be written, '%s' is missing in it: %s", command, error)  # noqa: TRY400 - no trace

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +26,19 @@ class Place:
     access: Access
     audit: Audit
     renderer: Renderer
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ended(self) -> None:
+        """Say that somebody's session may have ended: whoever does something in their name looks at once."""
+        self._ended.set()
+        self._ended.clear()
+
+    async def until_ended(self, token: str, look_s: float) -> None:
+        """Wait until the session of this token has ended, also by its time or by a command."""
+        while self.access.peek(token) is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(look_s):
+                    await self._ended.wait()
 
     async def ask(self, command: str, **arguments: Any) -> Any:
         """Let the terminal carry out a command; raise as `link.ask` does."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from gettext import GNUTranslations
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -12,8 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from firmware_py.texts import load_catalogue
-from kiosk.texts import Texts
+from firmware_py.texts import load_page_texts
 from kiosk.values import Language
 
 FOLDER = files("firmware_py") / "data" / "pages"
@@ -27,7 +25,7 @@ class Renderer:
     """
 
     def __init__(self) -> None:
-        self.texts = Texts({language: _Both(language) for language in Language})
+        self.texts = load_page_texts()
         self._templates = Environment(
             loader=PackageLoader("firmware_py", "data/pages"),
             autoescape=True,  # for all names, not for *.html alone
@@ -66,18 +64,3 @@ def language_of(request: Request, otherwise: Language) -> Language:
 def asset(name: str) -> str:
     """Return the address of a static file, with a part that changes with it, so that browsers may keep it for ever."""
     return f"/static/{name}?{sha256((FOLDER / 'static' / name).read_bytes()).hexdigest()[:12]}"
-
-
-class _Both:
-    """The sentences of the pages, then those of the terminal."""
-
-    def __init__(self, language: Language) -> None:
-        with (FOLDER / "texts" / f"{language}.mo").open("rb") as file:
-            self._pages = GNUTranslations(file)
-        self._pages.add_fallback(load_catalogue(language))
-
-    def gettext(self, message: str, /) -> str:
-        return self._pages.gettext(message)
-
-    def ngettext(self, msgid1: str, msgid2: str, n: int, /) -> str:
-        return self._pages.ngettext(msgid1, msgid2, n)

@@ -16,7 +16,9 @@ from starlette.routing import BaseRoute, Route
 from firmware_py.desk.link import Happening
 from firmware_py.desk.live import Frames, live
 from firmware_py.desk.place import Place, place_of
+from firmware_py.desk.whose import Whose
 from firmware_py.office import CommandError
+from firmware_py.speech import spoken
 from kiosk.signals import Signal
 from kiosk.values import Language
 
@@ -83,6 +85,7 @@ async def _mood(request: Request) -> Response:
 def _frames(place: Place, language: Language, reader: str) -> Frames:
     """Return what one screen changes by what happens; what it shows already is not sent again."""
     shown: dict[str, str] = {}
+    whose = Whose()
 
     def changed(frames: dict[str, str]) -> dict[str, str]:
         news = {name: html for name, html in frames.items() if shown.get(name) != html}
@@ -93,7 +96,7 @@ def _frames(place: Place, language: Language, reader: str) -> Frames:
         match happening["kind"]:
             case "Shown" if happening["reader"] is not None and reader in ("", happening["reader"]):
                 # The same words twice in a row are two answers to two taps: always sent, and spoken again.
-                return _personal(place, happening)
+                return _personal(place, happening) if whose.takes(happening) else {}
             case "Changed" | "Terminal":
                 scene = await _scene(place) if happening.get("present", True) else None
                 idle = _idle(place, scene, reader)
@@ -117,6 +120,8 @@ def _idle(place: Place, scene: Scene | None, reader: str = "") -> dict[str, Any]
         trouble = scene["trouble"]
     else:
         trouble = "" if scene["open"] else "closed"
+    if scene is not None and reader and scene.get("chosen_at") not in (None, reader):
+        scene = {**scene, "chosen": None}  # it waits for a tap at another reader
     return {"scene": scene, "cafe": place.config.cafe.name, "trouble": trouble, "reader": reader}
 
 
@@ -139,6 +144,7 @@ def _personal(place: Place, shown: Happening) -> dict[str, str]:
         "greeting": greeting,
         "sentence": " ".join(sentence.split()),
         "zone": zone,
+        "spoken": spoken(shown, texts),
         "direction": None if zone is None else place.config.directions.get(zone.id),
         "cafe_language": place.config.cafe.language,
         "stay": STAY_S,

@@ -61,12 +61,15 @@ class RosterCopy:
         return Stand(version, number, bool(whole), utc_ms, alone_ms)
 
     def take(self, since: int, page: RosterPage) -> Iterator[None]:
-        """Take a page in; the version is noted with the last of it."""
+        """Take a page in; the version is noted with the last of it. One that was asked for before a wipe is let go."""
         stand = self.stand()
+        if since != stand.version:
+            return
         number, whole = stand.round, stand.whole
         if page.whole or since == 0:
             number, whole = number + 1, True
-            self._set("round = ?, whole = 1", number)
+            # What is told from the beginning is not stale, though a wipe that was broken off left it so.
+            self._set("round = ?, whole = 1" + ", utc_ms = NULL, alone_ms = 0" * (since == 0), number)
         for start in range(0, len(page.entries), SLICE):
             self._take(page.entries[start : start + SLICE], number)
             yield
@@ -94,7 +97,8 @@ class RosterCopy:
         yield from self._erase_all("coalesce(round, 0) < ?", number)
 
     def wipe(self) -> Iterator[None]:
-        """Erase everybody."""
+        """Erase everybody. Where a power cut breaks it off, the copy is still stale, and the service is asked for all of it."""
+        self._set("version = 0")
         yield from self._erase_all("? = 0", 0)
         self._set("version = 0, round = 0, whole = 0, utc_ms = NULL, alone_ms = 0")
 
@@ -128,7 +132,7 @@ class RosterCopy:
         """Tell whether what the service once gave is too old to be kept, by trusted time or by the time the terminal ran."""
         stand = self.stand()
         by_wall = 0 if now.wall is None or stand.utc_ms is None else now.wall.utc_ms - stand.utc_ms
-        return stand.version > 0 and max(by_wall, stand.alone_ms) >= ALONE_MS
+        return stand.round > 0 and max(by_wall, stand.alone_ms) >= ALONE_MS
 
     def _set(self, what: str, *values: object) -> None:
         with self._ledger.transaction() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -12,6 +13,7 @@ from drivers.matching.wire import (
     Fact,
     GroupSettled,
     Happened,
+    HostRuled,
     MatchSettled,
     MatchUndone,
     Presence,
@@ -32,12 +34,13 @@ from kiosk.effects import (
     OpenVisit,
     OweMatch,
     SetMood,
+    SetRuling,
     SettleGroup,
     SettleMatch,
     UndoMatch,
 )
-from kiosk.events import CardTapped, Event, PresenceHeard
-from kiosk.values import Now, Visit, VisitId
+from kiosk.events import CardTapped, Event, MatchSwapped, PairRuled, PresenceHeard
+from kiosk.values import Now, Pair, Visit, VisitId, pair_of
 
 BATCH = 200
 """How many facts are sent at once; some 60 kB."""
@@ -49,6 +52,7 @@ log = logging.getLogger("fikatap")
 
 _encode = msgspec.json.Encoder().encode
 _HAPPENED: msgspec.json.Decoder[Happened] = msgspec.json.Decoder(Happened)
+_RULED = msgspec.json.Decoder(HostRuled)
 
 
 def presence(visit: Visit, door: str, now: Now) -> Presence:
@@ -97,6 +101,8 @@ def _facts(event: Event, effect: Durable, state: DoorState, door: str, key: str,
             yield VisitorTold(visit=visit)  # by a tap nobody meets anybody: they heard of it
         case NoteMet(visit=visit) if isinstance(event, PresenceHeard):
             yield from _changed((visit,), state, door, now)  # they are in conversation from now on
+        case SetRuling((one, other), ruling) if isinstance(event, PairRuled | MatchSwapped):
+            yield HostRuled(one=one, other=other, ruling=ruling)  # what ends with a visit or a match the service ends itself
         case BindCard(card, member):
             yield CardBound(card=card, member=member, key=key)
         case _:
@@ -115,6 +121,9 @@ class Outbox:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._ruled: dict[Pair, int] = {}
+        """About whom the host decided something, and the number of the last such fact, among those that were looked at."""
+        self._looked = 0
 
     def add(self, *happened: Happened) -> None:
         """Store facts that come of no event; raise `LedgerError`."""
@@ -123,6 +132,20 @@ class Outbox:
     def is_empty(self) -> bool:
         """Tell whether nothing waits."""
         return not self._ledger.rows("SELECT 1 FROM outbox LIMIT 1")
+
+    def ruled(self) -> set[Pair]:
+        """Return about whom the host decided something of which the service is still to hear; raise `LedgerError`."""
+        # After hours alone there are many facts, so each is looked at once.
+        oldest, newest = self._ends()
+        tag = HostRuled.__struct_config__.tag
+        new = "SELECT number, what FROM outbox WHERE number > ? AND instr(what, ?) ORDER BY number"
+        for number, what in self._ledger.rows(new, self._looked, f'"{tag}"'):
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):  # `next` tells of it
+                ruled = _RULED.decode(what)
+                self._ruled[pair_of(ruled.one, ruled.other)] = number
+        self._looked = newest
+        self._ruled = {pair: number for pair, number in self._ruled.items() if oldest <= number <= newest}
+        return set(self._ruled)
 
     def next(self) -> Upload | None:
         """Return the oldest facts, None when there are none; raise `LedgerError`.
@@ -155,8 +178,13 @@ class Outbox:
 
     def trim(self) -> int:
         """Forget the oldest facts beyond `MOST`; return how many."""
-        oldest, newest = self._ledger.rows("SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM outbox")[0]
-        over = int(newest - oldest + 1 - MOST)
+        oldest, newest = self._ends()
+        over = newest - oldest + 1 - MOST
         if over > 0:
             self.delivered(oldest + over - 1)
         return max(over, 0)
+
+    def _ends(self) -> tuple[int, int]:
+        """Return the numbers of the oldest and the newest fact, zeros when there are none."""
+        ((oldest, newest),) = self._ledger.rows("SELECT coalesce(min(number), 0), coalesce(max(number), 0) FROM outbox")
+        return oldest, newest

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from drivers.errors import DeviceRefused
-from drivers.matching.wire import Presence, VisitOpened, ZonesSet
+from drivers.matching.wire import HostRuled, Presence, PresencePage, VisitOpened, ZonesSet
 from firmware_py.clock import Clock
 from firmware_py.ledger import Ledger, LedgerError
 from firmware_py.matching.calls import (
@@ -39,7 +39,7 @@ from kiosk.elsewhere import as_told, came
 from kiosk.events import Event, MatchAnswered, MemberLeft, MemberRemoved, PresenceHeard
 from kiosk.matching.profiles import Present, profile
 from kiosk.matching.reasons import reason
-from kiosk.values import MemberId, Met, Now, Visit, VisitId, WallTime, Way
+from kiosk.values import MemberId, Met, Now, Pair, Ruling, Visit, VisitId, WallTime, Way, pair_of
 
 log = logging.getLogger("fikatap")
 
@@ -102,6 +102,8 @@ class Shared:
         """Visits of this door may have ended elsewhere, which nobody could tell while the service did not know of them."""
         self._unknown: dict[VisitId, Presence] = {}
         """Visits of people who are not on the roster here, yet, or to whom such people were sent."""
+        self._unruled: dict[Pair, Ruling | None] = {}
+        """What the host decided about people of whom one is not on the roster here, yet."""
         self._meetings: list[tuple[MemberId, MemberId]] = []
         """Who met at other doors, and is not noted yet."""
         self._pull_at_ms = 0
@@ -285,10 +287,42 @@ class Shared:
             for visit in closed:
                 self._unknown.pop(visit, None)
             self._apply(PresenceHeard(closed=closed, whole=whole))
-        if self._unknown:
+        rulings = self._rulings(page, asked.since)
+        for start in range(0, len(rulings), SLICE):
+            self._apply(PresenceHeard(rulings=rulings[start : start + SLICE]))
+            yield
+        if self._unknown or self._unruled:
             self._pull_soon()
         self._since = page.version
         self._under_way.discard(NEWS)
+
+    def _rulings(self, page: PresencePage, since: int) -> tuple[tuple[Pair, Ruling | None], ...]:
+        """Return what the host decided as the door has it; what this door is still to report comes back with the next page.
+
+        What a whole page does not name is over, unless it is about somebody of this door: the service may not understand it.
+        It is told again only where the service is an older copy of what it was, as it may also have forgotten what is over.
+        """
+        if not page.whole and not page.rulings:
+            return ()
+        unreported = self._outbox.ruled()
+        told = {pair_of(each.one, each.other): each.ruling for each in page.rulings}
+        if page.whole:
+            self._unruled.clear()
+            here, rulings = self._state().here, self._state().rulings
+            unnamed = rulings.keys() - told.keys() - unreported
+            own = {pair for pair in unnamed if not here.keys().isdisjoint(pair)}
+            if page.version < since:
+                self._outbox.add(*(HostRuled(one=pair[0], other=pair[1], ruling=rulings[pair]) for pair in sorted(own)))
+            told |= dict.fromkeys(unnamed - own)
+        return self._known({pair: ruling for pair, ruling in told.items() if pair not in unreported})
+
+    def _known(self, told: Mapping[Pair, Ruling | None]) -> tuple[tuple[Pair, Ruling | None], ...]:
+        """Return what was decided about people who are on the roster here; the rest waits for them."""
+        self._unruled |= told
+        known = [pair for pair in told if all(self._ledger.member(each) is not None for each in pair)]
+        rulings = tuple((pair, self._unruled.pop(pair)) for pair in known)
+        self._unruled = {pair: ruling for pair, ruling in self._unruled.items() if ruling is not None}
+        return rulings
 
     def _visits(self, told: Iterable[Presence]) -> tuple[Visit, ...]:
         told_all = self._outbox.is_empty()
@@ -385,6 +419,8 @@ class Shared:
         waiting, self._unknown = list(self._unknown.values()), {}
         if found := self._visits(waiting):
             self._apply(PresenceHeard(open=found))
+        if rulings := self._known(self._unruled):
+            self._apply(PresenceHeard(rulings=rulings))
 
     def _pull_soon(self) -> None:
         self._pull_at_ms = min(self._pull_at_ms, self._clock.now().boot_ms + PULL_AGAIN_MS)

@@ -9,15 +9,16 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete as erase
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.errors import ConfigError
 from firmware_py.config import short
+from firmware_py.matching_service import roster
 from firmware_py.matching_service.database import Database, Insertion
 from firmware_py.matching_service.identity import Identity, hash_token, make_token, require_name
 from firmware_py.matching_service.roster import Report, take_members
-from firmware_py.matching_service.tables import chain, revoked, token, venue
+from firmware_py.matching_service.tables import chain, revoked, ruling, token, venue
 from firmware_py.members import Row
 from kiosk.values import Member
 
@@ -147,6 +148,29 @@ async def import_members(database: Database, chain_id: str, rows: Iterable[Row],
             waiting.clear()
         told(row, taken)
     return taken.plus(await take_members(database, chain_id, waiting))
+
+
+async def remove_member(database: Database, chain_id: str, member_id: str) -> bool:
+    """Erase a member, with what hosts decided about them in any venue; return whether there was one.
+
+    Raise `ConfigError` when there is no such chain.
+    """
+    found = await roster.remove_member(database, chain_id, member_id)
+    async with database.begin() as connection:
+        venues = list(await connection.scalars(select(venue.c.id).where(venue.c.chain == chain_id).order_by(venue.c.id)))
+    for each in venues:
+        async with database.begin(chain=chain_id, venue=each, writes=True) as connection:
+            await _forget_rulings(connection, each, member_id)
+    return found
+
+
+async def _forget_rulings(connection: AsyncConnection, venue_id: str, member_id: str) -> None:
+    """Erase without a trace what the host decided about somebody; doors and processes that know of it begin anew."""
+    held = select(venue.c.version).where(venue.c.id == venue_id).with_for_update(key_share=True)
+    version = (await connection.execute(held)).scalar_one() + 1
+    about = or_(ruling.c.one == member_id, ruling.c.other == member_id)
+    if (await connection.execute(erase(ruling).where(ruling.c.venue == venue_id, about))).rowcount:
+        await connection.execute(update(venue).where(venue.c.id == venue_id).values(version=version, horizon=version))
 
 
 async def _require_venue(connection: AsyncConnection, venue_id: str) -> str:

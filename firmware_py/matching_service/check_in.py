@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 import msgspec
@@ -19,7 +19,7 @@ from firmware_py.matching_service.identity import Identity
 from firmware_py.matching_service.memory import Memories, as_presence
 from firmware_py.matching_service.tables import AnyRow, answer
 from kiosk.matching import Circumstances, choose_zone, find_match
-from kiosk.values import MemberId
+from kiosk.values import Ruling
 from kiosk.vocabulary import Vocabulary
 
 ANSWERS_MS = 86_400_000
@@ -100,7 +100,7 @@ class CheckIns:
             try:
                 async with self._database.begin_with(*queries, chain=identity.chain, venue=identity.venue, writes=True) as (
                     connection,
-                    (locked, kept, met, *found),
+                    (locked, kept, links, *found),
                 ):
                     floor = await enter(self._database, connection, memory, locked, now_ms)
                     if kept:
@@ -108,7 +108,7 @@ class CheckIns:
                     floor.lapse()
                     here = {each.member for each in floor.visits.values() if each.closed_ms is None and each.member is not None}
                     await memory.know(connection, floor.revision, here | {presence.member}, self._vocabulary, chain(*found))
-                    proposal = _propose(floor, presence, {MemberId(each) for (each,) in met})
+                    proposal = _propose(floor, presence, links)
                     body = b"" if proposal is None else msgspec.json.encode(proposal)
                     _go_on_unless(late)
                     state = await floor.finish(
@@ -130,8 +130,11 @@ def _same(kept: AnyRow, key: str, body_hash: bytes) -> bytes:
     return bytes(kept.body)
 
 
-def _propose(floor: Floor, presence: wire.Presence, met: set[MemberId]) -> wire.Proposal | None:
-    """Open the visit and return what to tell the visitor; None when the terminal must decide, for lack of zones."""
+def _propose(floor: Floor, presence: wire.Presence, links: Sequence[AnyRow]) -> wire.Proposal | None:
+    """Open the visit and return what to tell the visitor; None when the terminal must decide, for lack of zones.
+
+    `links` are those whom they met within six months, or are never to meet.
+    """
     memory = floor.memory
     floor.open(presence, live=True)
     floor.count()
@@ -144,13 +147,16 @@ def _propose(floor: Floor, presence: wire.Presence, met: set[MemberId]) -> wire.
     visitor = memory.present(own) if own.closed_ms is None else None
     introduction = floor.reserved(presence.visit)
     if introduction is None and visitor is not None:
+        who = presence.member
         circumstances = Circumstances(
             zones=floor.zones,
             occupancy=occupancy,
             now_ms=floor.now_ms,
             mean_rate=sum(each.lifetime_rate for each in rows) // len(rows),
             turn=floor.turn,
-            met={presence.member: floor.apart(presence.member, met)},
+            met={who: floor.apart(who, {each.member for each in links})},
+            vetoes={who: {each.member for each in links if each.blocked} | floor.ruled(who, Ruling.VETO)},
+            pins={who: floor.ruled(who, Ruling.PIN)},
         )
         people = [person for each in others if (person := memory.present(each)) is not None]
         introduction = find_match(visitor, people, circumstances)

@@ -228,7 +228,7 @@ class Database:
         await self.engine.dispose()
 
 
-NEWEST = "0002"
+NEWEST = "0003"
 """The newest step of the migrations."""
 
 

@@ -84,6 +84,9 @@ async def take(
                 for each in kept
                 if isinstance(each.what, wire.VisitOpened | wire.VisitChanged) and each.what.presence.visit not in floor.visits
             }
+            for each in kept:
+                if isinstance(each.what, wire.HostRuled):
+                    come |= {each.what.one, each.what.other}
             if come:
                 await memory.know(connection, floor.revision, here | come, vocabulary)
             for each in kept:
@@ -114,8 +117,8 @@ async def _carry_out(floor: Floor, what: wire.Happened, source: str, sequence: i
             floor.open(presence, live=False, source=source, sequence=sequence)
         case wire.VisitChanged(presence=presence):
             floor.change(presence, source, sequence)
-        case wire.VisitClosed(visit=visit):
-            floor.close(visit)
+        case wire.VisitClosed(visit=visit, why=why):
+            floor.close(visit, why)
         case wire.MatchSettled():
             floor.settle(what)
         case wire.MatchUndone():
@@ -126,6 +129,8 @@ async def _carry_out(floor: Floor, what: wire.Happened, source: str, sequence: i
             floor.told(visit)
         case wire.PairBlocked():
             await floor.block(what)
+        case wire.HostRuled():
+            floor.rule(what, source, sequence)
         case wire.CardBound():
             await floor.bind(what)
         case wire.ZonesSet(zones=zones):

@@ -11,15 +11,16 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import asdict, replace
-from sqlalchemy import bindparam, select, text, union_all, update
+from sqlalchemy import bindparam, false, select, text, true, union_all, update
 from sqlalchemy import delete as erase
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.matching import wire
 from firmware_py.matching_service.database import Database, Insertion, Query
-from firmware_py.matching_service.memory import MatchRow, Memory, State, VisitRow, sent_to
-from firmware_py.matching_service.tables import AnyRow, block, card, chain, match, met, touched, venue, visit
-from kiosk.values import Introduction, MemberId, Mood, VisitId, Zone, ZoneId
+from firmware_py.matching_service.memory import MatchRow, Memory, RulingRow, State, VisitRow, sent_to
+from firmware_py.matching_service.tables import AnyRow, block, card, chain, match, met, ruling, touched, venue, visit
+from kiosk.effects import Ending
+from kiosk.values import Introduction, MemberId, Mood, Pair, Ruling, VisitId, Zone, ZoneId, pair_of
 
 RESERVED_MS = 120_000
 """How long a proposal waits for its terminal to settle it."""
@@ -33,15 +34,18 @@ _LOCK = (
     .with_for_update(of=venue, key_share=True)
 )
 _LOCK_ALONE = _LOCK.where(text("pg_try_advisory_xact_lock(hashtextextended(:alone, 0))"))
-_MET = select(met.c.partner).where(met.c.chain == bindparam("chain"), met.c.member == bindparam("member"))
 _APART = union_all(
-    _MET, select(block.c.other).where(block.c.chain == bindparam("chain"), block.c.member == bindparam("member"))
+    select(met.c.partner.label("member"), false().label("blocked")).where(
+        met.c.chain == bindparam("chain"), met.c.member == bindparam("member")
+    ),
+    select(block.c.other, true()).where(block.c.chain == bindparam("chain"), block.c.member == bindparam("member")),
 )
 _SET = update(venue).where(venue.c.id == bindparam("which"))
 _SET_VERSION = _SET.values(version=bindparam("version"), turn=bindparam("turn"))
 _SET_ZONES = _SET.values(version=bindparam("version"), turn=bindparam("turn"), zones=bindparam("zones"))
 _VISIT = Insertion(visit, tuple(name for name in VisitRow.__struct_fields__ if name != "id"))
 _MATCH = Insertion(match, ("partner_member", "introduction", "until_ms", "version", "counts", "told"))
+_RULING = Insertion(ruling, ("ruling", "source", "sequence", "at_ms", "version"))
 _MEETING, _TOUCH, _BLOCK, _CARD = (
     Insertion(met, ("at_ms",)),
     Insertion(touched),
@@ -65,7 +69,7 @@ def lock(database: Database, venue_id: str, alone: str = "") -> Query:
 
 
 def apart(chain_id: str, member_id: MemberId) -> Query:
-    """Return the query for whom a member met within six months anywhere, or is never to meet."""
+    """Return the query for whom a member met within six months anywhere, or is never to meet (`blocked`)."""
     return _APART, {"chain": chain_id, "member": member_id}
 
 
@@ -91,6 +95,8 @@ class Floor:
         self._matches = dict(state.matches)
         self._changed: set[VisitId] = set()
         self._rematched: dict[tuple[VisitId, VisitId], MatchRow] = {}
+        self._rulings = dict(state.rulings)
+        self._reruled: set[Pair] = set()
         self._meetings: set[tuple[MemberId, MemberId]] = set()
         self._touched: set[str] = set()
         self.memory = memory
@@ -145,8 +151,8 @@ class Floor:
         elif source != known.source or sequence >= known.sequence:
             self._change(presence.visit, **self._said(presence, source, sequence))
 
-    def close(self, visit_id: VisitId) -> None:
-        """End a visit; the end of one not heard of is kept until it is."""
+    def close(self, visit_id: VisitId, why: Ending) -> None:
+        """End a visit; the end of one not heard of is kept until it is. The host's word goes on with a visitor who stays."""
         known = self.visits.get(visit_id)
         if known is None:
             self.visits[visit_id] = VisitRow(
@@ -172,6 +178,10 @@ class Floor:
             self._changed.add(visit_id)
         elif known.closed_ms is None:
             self._change(visit_id, closed_ms=self.now_ms)
+            if why is Ending.UNCONFIRMED:
+                return
+            for pair in [each for each in self._rulings if known.member in each]:
+                self._end_ruling(pair)
 
     def settle(self, told: wire.MatchSettled) -> None:
         """Take what a visitor was told: it confirms the service's proposal or takes it back, and it is a fact in any case."""
@@ -186,6 +196,9 @@ class Floor:
             self._keep(told.visit, told.member, introduction, partner_member, until_ms=None)
             if partner_member is not None:
                 self._meet(told.member, partner_member)
+                pair = pair_of(told.member, partner_member)
+                if self._rules(pair, Ruling.PIN):
+                    self._end_ruling(pair)
         if told.zone is not None and told.visit in self.visits:
             self._change(told.visit, zone=told.zone)
 
@@ -243,6 +256,40 @@ class Floor:
             await self._connection.execute(erase(block).where(mine, block.c.member.in_(both), block.c.other.in_(both)))
         self._touched |= {apart.one, apart.other}
 
+    def rule(self, said: wire.PairRuling, source: str, sequence: int) -> None:
+        """Take what the host decided about two members, of whom one is here; `None` where nobody is, as it holds no longer.
+
+        The memory has looked them up: of somebody who is not on the roster, nothing is kept here.
+        """
+        pair = pair_of(said.one, said.other)
+        known = self._rulings.get(pair)
+        late = known is not None and source == known.source and sequence < known.sequence
+        if late or said.one == said.other or any(self.memory.person(each) is None for each in pair):
+            return
+        holds = said.ruling is not None and any(map(self._is_here, pair))
+        self._rulings[pair] = RulingRow(
+            one=pair[0],
+            other=pair[1],
+            ruling=said.ruling.value if holds and said.ruling is not None else None,
+            source=source,
+            sequence=sequence,
+            at_ms=self.now_ms,
+            version=self.version,
+        )
+        self._reruled.add(pair)
+        both = set(pair)
+        if said.ruling is Ruling.VETO:
+            self._take_back(lambda each: {each.member, each.partner_member} == both)
+        elif said.ruling is None:  # the host frees them: what was undone keeps them apart no longer
+            for key, each in list(self._matches.items()):
+                if not each.counts and {each.member, each.partner_member} == both:
+                    self._drop(key, each)
+
+    def ruled(self, member_id: MemberId, which: Ruling) -> set[MemberId]:
+        """Return about whom the host decided that, together with this member."""
+        pairs = [pair for pair in self._rulings if member_id in pair and self._rules(pair, which)]
+        return {other for pair in pairs for other in pair} - {member_id}
+
     def reserve(self, member_id: MemberId, introduction: Introduction, partner: MemberId) -> None:
         """Keep a proposal until it is settled or lapses: to everybody else it counts as an introduction."""
         self._keep(introduction.visit, member_id, introduction, partner, until_ms=self.now_ms + RESERVED_MS)
@@ -275,7 +322,10 @@ class Floor:
         return sent_to({visit_id}, self.visits, self._matches)[visit_id]
 
     def apart(self, member_id: MemberId, known: Collection[MemberId]) -> set[MemberId]:
-        """Return whom a member met within six months anywhere or is never to meet (`known`), and whom they are to meet here."""
+        """Return whom a member met within six months anywhere or is never to meet (`known`), and whom they are to meet here.
+
+        So are two whose introduction the host took back, until the host frees them.
+        """
         found = set(known)
         for each in self._matches.values():
             if each.member == member_id and each.partner_member is not None:
@@ -303,13 +353,14 @@ class Floor:
             *also,
             (_VISIT, {"rows": [own | asdict(self.visits[each]) for each in sorted(self._changed & self.visits.keys())]}),
             (_MATCH, {"rows": [own | asdict(each) for _, each in sorted(self._rematched.items())]}),
+            (_RULING, {"rows": [own | asdict(self._rulings[each]) for each in sorted(self._reruled)]}),
             (
                 _MEETING,
                 {"rows": [{**here, "member": a, "partner": b, "at_ms": self.now_ms} for a, b in sorted(self._meetings)]},
             ),
             (_TOUCH, {"rows": [{**here, "member": each} for each in sorted(self._touched)]}),
         ]
-        changed = bool(self._changed) or (self.turn, self.zones) != self._before
+        changed = bool(self._changed or self._reruled) or (self.turn, self.zones) != self._before
         if changed:
             values = {"which": self.memory.venue, "version": self.version, "turn": self.turn}
             if self.zones != self._before[1]:
@@ -317,11 +368,24 @@ class Floor:
             else:
                 work.append((_SET_VERSION, values))
         await self._database.write(self._connection, *work, commit=True)
-        return State(self.version, self._state.horizon, self.visits, self._matches) if changed else self._state
+        if not changed:
+            return self._state
+        return State(self.version, self._state.horizon, self.visits, self._matches, self._rulings)
 
     def _change(self, visit_id: VisitId, **values: Any) -> None:
         self.visits[visit_id] = replace(self.visits[visit_id], **values)
         self._changed.add(visit_id)
+
+    def _is_here(self, member_id: MemberId) -> bool:
+        return any(each.member == member_id and each.closed_ms is None for each in self.visits.values())
+
+    def _rules(self, pair: Pair, which: Ruling) -> bool:
+        return pair in self._rulings and self._rulings[pair].ruling == which.value
+
+    def _end_ruling(self, pair: Pair) -> None:
+        if self._rulings[pair].ruling is not None:
+            self._rulings[pair] = replace(self._rulings[pair], ruling=None, version=self.version)
+            self._reruled.add(pair)
 
     def _said(self, presence: wire.Presence, source: str, sequence: int) -> dict[str, Any]:
         talks = min(presence.talks_for_ms, LONGEST_TALK_MS)
@@ -367,9 +431,13 @@ class Floor:
             self._touched |= {one, other}
 
     def _take_back(self, which: Callable[[MatchRow], bool]) -> None:
-        """Undo reserved proposals; what is left of one is a row without introduction, for other processes to see."""
+        """Undo reserved proposals."""
         for key, each in list(self._matches.items()):
             if each.until_ms is not None and which(each):
-                del self._matches[key]
-                self._rematched[key] = replace(each, introduction=None, until_ms=None, version=self.version)
-                self._changed |= {each.visit, each.partner}
+                self._drop(key, each)
+
+    def _drop(self, key: tuple[VisitId, VisitId], row: MatchRow) -> None:
+        """Forget a match; what is left of it is a row without introduction, for other processes to see."""
+        del self._matches[key]
+        self._rematched[key] = replace(row, introduction=None, until_ms=None, version=self.version)
+        self._changed |= {row.visit, row.partner}

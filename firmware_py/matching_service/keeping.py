@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from firmware_py.matching_service.check_in import ANSWERS_MS
 from firmware_py.matching_service.database import Database, DatabaseUnavailable
-from firmware_py.matching_service.tables import AnyRow, answer, fact, match, member, met, touched, venue, visit
+from firmware_py.matching_service.tables import AnyRow, answer, fact, match, member, met, ruling, touched, venue, visit
 
 EVERY_S = 60.0
 AFTER_CLOSING_MS = 3_600_000
@@ -25,14 +25,16 @@ FACTS_MS = 30 * DAY_MS
 log = logging.getLogger(__name__)
 
 
-async def keep_house(database: Database, clock: Callable[[], int]) -> None:
-    """Look every minute what is to be tidied up; several processes may do so at once."""
+async def keep_house(database: Database, clock: Callable[[], int], every_s: float = EVERY_S) -> None:
+    """Look every minute what is to be tidied up, whatever went wrong the last time; several processes may do so at once."""
     while True:
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(every_s)
         try:
             await tidy(database, clock())
         except DatabaseUnavailable as error:
             log.warning("nothing was tidied up: %s", error)
+        except Exception:
+            log.exception("not all was tidied up")
 
 
 async def tidy(database: Database, now_ms: int) -> None:
@@ -88,6 +90,7 @@ async def _sweep(connection: AsyncConnection, row: AnyRow, closed_ms: int) -> No
     ended = select(visit.c.id).where(*over)
     await connection.execute(erase(match).where(match.c.venue == row.id, match.c.visit.in_(ended)))
     await connection.execute(erase(visit).where(*over))
+    await connection.execute(erase(ruling).where(ruling.c.venue == row.id, ruling.c.at_ms < closed_ms))
     version = held.version + 1
     # Doors that know an older version begin anew.
     values = {"version": version, "horizon": version, "swept_ms": closed_ms}

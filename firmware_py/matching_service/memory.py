@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from drivers.matching import wire
 from firmware_py.matching_service.database import Database, Query
-from firmware_py.matching_service.tables import AnyRow, match, member, venue, visit
+from firmware_py.matching_service.tables import AnyRow, match, member, ruling, venue, visit
 from kiosk.matching import Present, Profile, profile
-from kiosk.values import Member, MemberId, Mood, Now, Visit, VisitId, ZoneId
+from kiosk.values import Member, MemberId, Mood, Now, Pair, Ruling, Visit, VisitId, ZoneId
 from kiosk.vocabulary import Vocabulary
 
 VENUES = 1_000
@@ -60,13 +60,29 @@ class MatchRow(msgspec.Struct, frozen=True, kw_only=True):
     told: bool = False
 
 
+class RulingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the table `ruling`, but for its venue."""
+
+    one: MemberId
+    other: MemberId
+    ruling: str | None
+    source: str
+    sequence: int
+    at_ms: int
+    version: int
+
+
 class State(NamedTuple):
-    """A venue as committed at a version; nobody changes the mappings. Closed visits are among them until they are erased."""
+    """A venue as committed at a version; nobody changes the mappings.
+
+    Closed visits are among them until they are erased, and so are rulings that were taken back.
+    """
 
     version: int
     horizon: int
     visits: Mapping[VisitId, VisitRow]
     matches: Mapping[tuple[VisitId, VisitId], MatchRow]
+    rulings: Mapping[Pair, RulingRow]
 
     def page(self, since: int, now_ms: int) -> wire.PresencePage:
         """Return what changed after version `since`, or everybody where that can't be told any more."""
@@ -78,6 +94,7 @@ class State(NamedTuple):
             version=self.version,
             open=tuple(as_presence(each, now_ms, sent[each.id]) for each in news if each.closed_ms is None),
             closed=tuple(each.id for each in news if each.closed_ms is not None),
+            rulings=tuple(_as_ruling(each) for _, each in sorted(self.rulings.items()) if whole or each.version > since),
             whole=whole,
         )
 
@@ -96,6 +113,9 @@ _VISITS = select(*(visit.c[name] for name in VisitRow.__struct_fields__)).where(
 _MATCHES = select(*(match.c[name] for name in MatchRow.__struct_fields__)).where(
     match.c.venue == bindparam("venue"), match.c.version > bindparam("since")
 )
+_RULINGS = select(*(ruling.c[name] for name in RulingRow.__struct_fields__)).where(
+    ruling.c.venue == bindparam("venue"), ruling.c.version > bindparam("since")
+)
 _VERSION = select(venue.c.version, venue.c.horizon).where(venue.c.id == bindparam("venue"))
 _IN_CHAIN = select(member.c.id, member.c.data, member.c.visits, member.c.approaches).where(member.c.chain == bindparam("chain"))
 _PEOPLE = _IN_CHAIN.where(member.c.id.in_(bindparam("ids", expanding=True)))
@@ -112,7 +132,7 @@ class Memory:
         """Whoever changes the venue waits here, not each with one of the few connections."""
         self.reading = asyncio.Lock()
         """Whoever waits for news looks it up here, one for all."""
-        self.state = State(-1, 0, {}, {})
+        self.state = State(-1, 0, {}, {}, {})
         self.heard = 0
         """The newest version that was heard of."""
         self._revision = -1
@@ -141,7 +161,8 @@ class Memory:
             self._revision = -1  # with visits, lifetime rates change
         values = {"venue": self.venue, "since": -1 if anew else known.version}
         visits, matches = ({}, {}) if anew else (dict(known.visits), dict(known.matches))
-        found = await database.ask(connection, (_VISITS, values), (_MATCHES, values))
+        rulings = {} if anew else dict(known.rulings)
+        found = await database.ask(connection, (_VISITS, values), (_MATCHES, values), (_RULINGS, values))
         for row in found[0]:
             visits[row.id] = VisitRow(**row._asdict())
         for row in found[1]:
@@ -150,7 +171,8 @@ class Memory:
                 matches.pop(key, None)
             else:
                 matches[key] = MatchRow(**row._asdict())
-        state = State(version, horizon, visits, matches)
+        rulings |= {(row.one, row.other): RulingRow(**row._asdict()) for row in found[2]}
+        state = State(version, horizon, visits, matches, rulings)
         if known.version > version:
             self.state = state
         else:
@@ -291,6 +313,10 @@ def as_presence(row: VisitRow, now_ms: int, sent: tuple[wire.Sent, ...]) -> wire
         talks_for_ms=max(0, (row.talks_until_ms or 0) - now_ms),
         sent=sent,
     )
+
+
+def _as_ruling(row: RulingRow) -> wire.PairRuling:
+    return wire.PairRuling(one=row.one, other=row.other, ruling=None if row.ruling is None else Ruling(row.ruling))
 
 
 def _as_visit(row: VisitRow, known: Member) -> Visit:

@@ -170,6 +170,21 @@ match = Table(
     Index("match_version", "venue", "version"),
 )
 
+ruling = Table(
+    "ruling",
+    metadata,
+    Column("venue", String, ForeignKey("venue.id"), primary_key=True),
+    Column("one", String, primary_key=True),
+    Column("other", String, primary_key=True),
+    Column("ruling", String),  # nothing where it was taken back, or one of the two left
+    Column("source", String, nullable=False),  # whose fact it was
+    Column("sequence", BigInteger, nullable=False),  # that fact's
+    Column("at_ms", BigInteger, nullable=False),  # when the service heard of it
+    Column("version", BigInteger, nullable=False),
+    Index("ruling_version", "venue", "version"),
+)
+"""What the host decided about two people, named in alphabetical order."""
+
 fact = Table(
     "fact",
     metadata,
@@ -198,5 +213,5 @@ answer = Table(
 
 OF_A_CHAIN = (member, card, met, block, touched)
 """The tables whose rows only their chain sees."""
-OF_A_VENUE = (visit, match, fact, answer)
+OF_A_VENUE = (visit, match, ruling, fact, answer)
 """The tables whose rows only their venue sees."""

@@ -74,7 +74,11 @@ class Command:
     def observe(self, what: Event | Effect | Shown | Changed) -> None:
         """Send on what a watcher may see: answers, lights, jobs and notices, no profiles."""
         if isinstance(what, Answer | LightZone | SetJob | TellStaff | JobSent | MatchAnswered | Shown | Changed):
-            self.client.send({"v": VERSION, "event": {"kind": type(what).__name__, **msgspec.to_builtins(what)}})
+            event = {"kind": type(what).__name__, **msgspec.to_builtins(what)}
+            if isinstance(what, Shown):
+                # For who must not say it late.
+                event["boot_ms"] = time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
+            self.client.send({"v": VERSION, "event": event})
 
 
 class Changed(Struct, frozen=True):

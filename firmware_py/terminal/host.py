@@ -46,6 +46,7 @@ class Host:
         return {
             "visits.mood": self.mood,
             "match.explain": self.explain,
+            "match.rulings": self.rulings,
             "match.pin": self.pin,
             "match.veto": self.veto,
             "match.unveto": self.unveto,
@@ -66,7 +67,7 @@ class Host:
         """Tell in the café's language what the engine thinks of everybody here for a visitor, or of one of them."""
         state = self._state()
         visit = self._here(member)
-        if other is not None:
+        if other is not None and state.elsewhere.visit_of(other) is None:
             self._here(other)
         matching = self._matching()
         matching.open()
@@ -82,7 +83,7 @@ class Host:
 
         `apart` is what keeps them apart all the same, in words: no pin opens the gates of safety.
         """
-        here = [visit for visit in map(self._state().known_visit_of, self._two(one, other)) if visit is not None]
+        here = [visit for visit in map(self._known_visit, self._two(one, other)) if visit is not None]
         if not here:
             raise CommandError(f"neither {one} nor {other} is checked in; one of them must be")
         for visit in here:
@@ -94,12 +95,21 @@ class Host:
         self._apply(PairRuled(one, other, Ruling.PIN))
         if len(here) < 2:
             return {"pinned": [one, other], "both_here": False, "apart": None}
-        (told,) = self.explain(member=one, other=other)
-        return {"pinned": [one, other], "both_here": True, "apart": None if told["may"] else told["verdict"]}
+        mine = [each for each in (one, other) if self._state().known_visit_of(each) is not None]
+        if not mine:  # the door by which they came in asks
+            return {"pinned": [one, other], "both_here": True, "apart": None}
+        told = self.explain(member=mine[0], other=other if mine[0] == one else one)
+        return {"pinned": [one, other], "both_here": True, "apart": next((e["verdict"] for e in told if not e["may"]), None)}
+
+    def rulings(self) -> Any:
+        """Return what was decided about two people, at whichever door, and still holds."""
+        decided = sorted(self._state().rulings.items())
+        return [{"one": one, "other": other, "ruling": each.value} for (one, other), each in decided]
 
     def veto(self, *, one: MemberId, other: MemberId) -> Any:
         """Keep two apart as long as both stay."""
-        if all(self._state().visit_of(each) is None for each in self._two(one, other)):
+        elsewhere, visit_of = self._state().elsewhere.visit_of, self._state().visit_of
+        if all((visit_of(each) or elsewhere(each)) is None for each in self._two(one, other)):
             raise CommandError(f"neither {one} nor {other} is checked in; 'fikatap members block' keeps two apart for good")
         self._apply(PairRuled(one, other, Ruling.VETO))
         return {"vetoed": [one, other]}
@@ -138,6 +148,11 @@ class Host:
             for each in state.schedule.occasions
         ]
         return {"occasions": lines, "trouble": state.schedule.trouble}
+
+    def _known_visit(self, member: MemberId) -> Visit | None:
+        """Return the visit of somebody who is known to be here, by whichever door they came in."""
+        state = self._state()
+        return state.known_visit_of(member) or state.elsewhere.visit_of(member)
 
     def _here(self, member: MemberId) -> Visit:
         visit = self._state().visit_of(member)

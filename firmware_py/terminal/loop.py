@@ -35,8 +35,8 @@ from firmware_py.terminal.scene import scene, visits
 from firmware_py.terminal.second import WAIT_S, Append, MakeCopy, SecondMedium, SecondServant
 from firmware_py.terminal.servants import ButtonsServant, LightsServant, PrinterServant, ReaderServant, SounderServant, cause_of
 from firmware_py.terminal.staff import Staff
-from firmware_py.terminal.status import READER, SECOND, status, status_line
-from firmware_py.terminal.supervise import Fault, Health, Supervisor
+from firmware_py.terminal.status import READER, SECOND, faults, status, status_line
+from firmware_py.terminal.supervise import Health, Supervisor
 from firmware_py.wiring import Wiring
 from kiosk.door import DoorState, next_deadline, step
 from kiosk.effects import (
@@ -361,7 +361,7 @@ class Terminal:
         for effect in effects:
             self._perform(effect)
             self._tell(effect)
-        if not (isinstance(event, MoodPressed) and state.chosen is not None):  # that is in the scene
+        if not (isinstance(event, MoodPressed) and state.chosen not in (None, before.chosen)):  # that is in the scene
             self._show(before, effects, now)
         self._longest_queue = max(self._longest_queue, sum(job.badge is not None for job in state.spool.jobs.values()))
         self._changed |= bool(effects) or state.chosen != before.chosen or not isinstance(event, TimePassed)
@@ -653,8 +653,7 @@ class Terminal:
             case "visits.list":
                 return visits(self.state, self._clock.now())
             case "faults.list":
-                now_ms = self._clock.now().boot_ms
-                return [_fault(each, now_ms) for each in reversed(self._supervisor.faults)]
+                return faults(self._supervisor, self._clock.now())
             case "visits.checkin":
                 return self._check_in(MemberId(_argument(command, "member", str)))
             case "visits.leave":
@@ -847,18 +846,6 @@ def answering_lanes(
     if config.sounder is not None:
         lanes.append(lane(SOUNDER, config.sounder.make, SounderServant(), post, newest_only=True))
     return lanes
-
-
-def _fault(fault: Fault, now_ms: int) -> dict[str, Any]:
-    """Return a fault with its times as seconds ago."""
-    until_ms = fault.until_ms
-    return {
-        "device": fault.device,
-        "what": fault.what,
-        "trouble": fault.trouble,
-        "from_s": (now_ms - fault.from_ms) // 1000,
-        "until_s": None if until_ms is None else (now_ms - until_ms) // 1000,
-    }
 
 
 def _argument(command: Command, name: str, kind: type[T]) -> T:

@@ -56,6 +56,7 @@ def scene(state: DoorState, supervisor: Supervisor, wiring: Wiring, now: Now, *,
         ],
         "moods": [mood.value for mood in Mood],
         "chosen": None if state.chosen is None else state.chosen.mood.value,
+        "chosen_at": None if state.chosen is None else state.chosen.reader,
         "day": None if now.wall is None else "{:04}-{:02}-{:02}".format(*civil(now.wall.local_day)),
     }
 

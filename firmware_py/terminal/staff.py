@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,20 @@ from firmware_py.ledger import Ledger
 from firmware_py.office import CommandError
 from firmware_py.terminal import scene
 from firmware_py.wiring import Wiring
+from kiosk.badge import SlipKind
 from kiosk.door import DoorState, may_reprint
 from kiosk.effects import Notice, TellStaff
-from kiosk.events import Event, JobReprinted, MoodPressed, MoodTakenBack
+from kiosk.events import DeskSlipAsked, Event, JobReprinted, MoodPressed, MoodTakenBack
 from kiosk.slips import in_parts
 from kiosk.values import Cause, JobId, Mood, Now, VisitId
+
+NO_PRINTER = "there is no printer; 'fikatap desk slip' shows the desk's address"
+MOST_ADDRESSES = 4
+"""On one slip."""
+LONGEST_ADDRESS = 100
+"""Characters: the longest name of a machine, its port and the path."""
+_ADDRESS = re.compile(r"https://[\w.:\[\]-]+/desk", re.ASCII)
+_FINGERPRINT = re.compile(r"[0-9A-F]{2}(:[0-9A-F]{2}){7,31}")
 
 
 class Staff:
@@ -49,19 +59,20 @@ class Staff:
             "jobs.list": self.jobs,
             "jobs.reprint": self.reprint,
             "notices.list": self.notices,
+            "desk.slip": self.desk_slip,
         }
 
     def choose(self, *, mood: Mood, reader: str | None = None, visit: VisitId | None = None, ahead: bool = False) -> Any:
         """Note what somebody beside a reader wants, as a button would: for who tapped just now, else for the next tap.
 
-        With `visit` it is for that one only, with `ahead` for the next tap only.
+        With `visit` it is for that one only, with `ahead` for the next tap only. Without `reader` any is meant.
         """
         readers = self._wiring.config.readers
         if reader is not None and reader not in readers:
             raise CommandError(f"there is no reader '{reader}'; there are {', '.join(readers)}")
         if visit is not None and ((found := self._state().visit(visit)) is None or not found.confirmed):
             raise CommandError(f"visit {visit} has ended; hold the card to the reader again")
-        beside = reader or next(iter(readers))
+        beside = next(iter(readers)) if len(readers) == 1 else reader
         self._apply(MoodPressed(mood, beside, visit, ahead))
         chosen = self._state().chosen
         return {"applied": "visit" if visit is not None or chosen is None or chosen.reader != beside else "next"}
@@ -92,6 +103,26 @@ class Staff:
             raise CommandError(f"badge {job} can't be reprinted: {why}")
         self._apply(JobReprinted(found))
         return {"job": job, "copy": f"{self._state().house.prefix}-{self._state().serial}"}
+
+    def desk_slip(self, *, addresses: list[str], fingerprint: str) -> Any:
+        """Order the slip by which a phone finds the desk and knows it; `cause` is why the printer can't print it at once."""
+        if not self._state().house.prints:
+            raise CommandError(NO_PRINTER)
+        if not 1 <= len(addresses) <= MOST_ADDRESSES:
+            raise CommandError(f"desk.slip takes 1 to {MOST_ADDRESSES} addresses, not {len(addresses)}")
+        if wrong := [each for each in addresses if len(each) > LONGEST_ADDRESS or not _ADDRESS.fullmatch(each)]:
+            raise CommandError(
+                f"'{wrong[0][:LONGEST_ADDRESS]}' is no address of a desk; one is 'https://kafe.local:8443/desk', "
+                f"up to {LONGEST_ADDRESS} characters"
+            )
+        if not _FINGERPRINT.fullmatch(fingerprint):
+            raise CommandError(
+                f"'{fingerprint[:LONGEST_ADDRESS]}' is not the beginning of a fingerprint: 8 to 32 bytes, such as 'AB:CD:…'"
+            )
+        self._apply(DeskSlipAsked(tuple(addresses), fingerprint))
+        spool = self._state().spool
+        (job,) = (job.id for job in spool.jobs.values() if job.kind is SlipKind.DESK)
+        return {"job": job, "cause": spool.cause}
 
     def notices(self) -> Any:
         """Return the open notices: what happened, and what to do about it, in the café's language."""

@@ -42,12 +42,13 @@ def status_line(state: DoorState, supervisor: Supervisor, wiring: Wiring, *, sto
 
 
 def status(
-    state: DoorState, supervisor: Supervisor, wiring: Wiring, ledger: Ledger, now: Now, *, stores: bool
+    state: DoorState, supervisor: Supervisor, wiring: Wiring, ledger: Ledger | None, now: Now, *, stores: bool
 ) -> dict[str, Any]:
     """Return all that the terminal knows of itself, as JSON values; no names."""
     return {
         "line": status_line(state, supervisor, wiring, stores=stores),
         "stores": stores,
+        "shut": None,
         "here": len(state.visits),
         "elsewhere": len(state.elsewhere.visits),
         "unconfirmed": sum(not visit.confirmed for visit in state.visits.values()),
@@ -72,5 +73,19 @@ def status(
         ],
         "zones": {zone.id: state.occupancy().get(zone.id, 0) for zone in state.house.zones},
         "clock_trusted": now.wall is not None,
-        "ledger": ledger.counts() if stores else None,
+        "ledger": ledger.counts() if stores and ledger is not None else None,
     }
+
+
+def faults(supervisor: Supervisor, now: Now) -> list[dict[str, Any]]:
+    """Return when devices were away, the latest first, with times as seconds ago."""
+    return [
+        {
+            "device": fault.device,
+            "what": fault.what,
+            "trouble": fault.trouble,
+            "from_s": (now.boot_ms - fault.from_ms) // 1000,
+            "until_s": None if fault.until_ms is None else (now.boot_ms - fault.until_ms) // 1000,
+        }
+        for fault in reversed(supervisor.faults)
+    ]

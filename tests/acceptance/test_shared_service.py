@@ -126,8 +126,13 @@ def test_two_doors_see_each_other_and_go_on_alone_with_the_cable_out(
         (front if number % 2 else back).call("visits.checkin", member=f"p{number}")
     for number in range(3, 23):
         (front if number % 2 else back).call("visits.leave", member=f"p{number}")
+    front.call("match.veto", one="p23", other="p24")
     service.start()
     until_settled(service, tmp_path, [front, back])
+    vetoed = {"one": "p23", "other": "p24", "ruling": "veto"}
+    back.until(lambda door: door.call("match.rulings") == [vetoed])
+    back.call("match.unveto", one="p23", other="p24")
+    front.until(lambda door: door.call("match.rulings") == [])
     assert len(here(service, tmp_path)) == 60 - 20
 
 

@@ -56,6 +56,7 @@ slips = st.builds(
     memo=texts,
     small=texts,
     copy=st.booleans(),
+    qr=texts,
 )
 WORDS = ("badge.copy", "badge.talk", "badge.meet", "badge.place", "badge.start", "badge.go", "badge.zone", "badge.until")
 
@@ -78,7 +79,9 @@ def test_commands_and_ten_thousand_letters_in_every_field_are_nothing_but_a_badg
     evil = f"A{COMMANDS}{INVISIBLE}Ж王" * 400
     zone, meet = BadgeZone(evil, Symbol.STAR, evil), BadgeIntroduction(evil, evil, evil, evil)
     check(Badge(Language.SV, evil, zone, evil, evil, (evil,) * 3, meet, until=evil, languages=(evil,)), printer, layout)
-    check(Slip(SlipKind.FAULT, Language.DA, evil, evil, (SlipLine(evil, evil),) * 3, evil, evil, evil), printer, layout)
+    check(
+        Slip(SlipKind.FAULT, Language.DA, evil, evil, (SlipLine(evil, evil),) * 3, evil, evil, evil, qr=evil), printer, layout
+    )
 
 
 @given(page=st.one_of(badges, slips), printer=st.sampled_from(sorted(PRINTERS)), layout=st.sampled_from(sorted(LAYOUTS)))

@@ -33,6 +33,15 @@ GOOD = CAFE + ZONE + READER
 
 # A star stands for any words.
 BAD = {
+    "speech by a reader that is not there": (
+        GOOD + '[speech]\nreader = "dor"',
+        "[speech] reader = 'dor' is no [reader.…]; those are door; did you mean 'door'?",
+    ),
+    "speech by nobody knows which reader": (
+        GOOD + '[reader.back]\ndriver = "fake"\n[speech]',
+        "[speech] needs reader = …: the one by which the headphones hang, of door, back",
+    ),
+    "speech that is too fast": (GOOD + "[speech]\nspeed = 900", "[speech] speed = 900 must be 80 to 450 words a minute"),
     "a typo": (
         GOOD + 'nmae = "x"',
         "[reader.door] has no 'nmae'; it has driver, name; did you mean 'name'?",

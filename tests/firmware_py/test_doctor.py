@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from drivers.printers import typefaces
 from drivers.printers.fake import FakePrinter
 from drivers.readers.fake import FakeReader
 from firmware_py.backup import copy_now
-from firmware_py.config import Config, parse
+from firmware_py.config import Config, ControlTable, parse
 from firmware_py.doctor import Doctor, Finding, State
 from firmware_py.ledger import Ledger
 from firmware_py.machine import GROUPS, Machine
@@ -27,6 +28,7 @@ from firmware_py.texts import load_texts
 from kiosk.values import Cause, Language, Member, MemberId
 from tests.firmware_py.terminal.harness import CAFE, Door
 from tests.firmware_py.test_config import FIKATAP
+from tests.rigs.stand_in import StandIn
 
 
 def configuration(folder: Path) -> str:
@@ -65,7 +67,7 @@ def test_all_is_well_in_every_language(tmp_path: Path, language: Language) -> No
     simulated = {what for what, finding in found.items() if finding.state is State.WARNING}
     no_copies = load_texts().say(language, "doctor.second")
     assert simulated == {"[reader.door]", "[printer]", "[lights]", "[sounder]", no_copies}
-    assert len(found) == 12 + len(simulated)
+    assert len(found) == 13 + len(simulated)
 
 
 def test_what_does_not_answer_is_told_with_what_to_do(tmp_path: Path) -> None:
@@ -150,6 +152,27 @@ def test_devices_are_given_back(tmp_path: Path) -> None:
     look(config(tmp_path), tmp_path)
     with Door(tmp_path) as door:
         door.tap(1)
+
+
+class Older(StandIn):
+    """A terminal of an older release: it says all that the one of a door says, but not whether it is shut."""
+
+    def __init__(self, path: Path, door: Door) -> None:
+        super().__init__(path, {})
+        self._door = door
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        result = self._door.call(request["do"], **request["with"])
+        return {
+            "result": {key: value for key, value in result.items() if key != "shut"} if request["do"] == "status" else result
+        }
+
+
+def test_an_older_terminal_need_not_say_whether_it_is_shut(tmp_path: Path) -> None:
+    with Door(tmp_path) as door, Older(tmp_path / "older", door).there() as older:
+        found = look(replace(door.config, control=ControlTable(older.path)), tmp_path)
+    assert found["ledger"].state is State.OK
+    assert faults(found) == set()
 
 
 def test_a_running_terminal_is_asked_and_not_disturbed(tmp_path: Path) -> None:
@@ -341,6 +364,23 @@ def test_polkit_without_a_rule_shuts_the_terminal_out(tmp_path: Path) -> None:
         State.OK,
         "can be reached; only root can see polkit's rules",
     )
+
+
+def test_speech_is_off_or_lacks_its_engine_or_its_process_or_speaks(tmp_path: Path) -> None:
+    assert of(look(config(tmp_path), tmp_path), "speech") == (State.OK, "off")
+    asked = parse(configuration(tmp_path) + "\n[speech]\n")
+    found = look(asked, tmp_path)
+    assert of(found, "speech") == (State.FAULT, "espeak-ng is missing")
+    assert found["speech"].remedy.startswith("sudo apt install espeak-ng")
+    put(tmp_path, "usr/bin/espeak-ng")
+    group = "sys/fs/cgroup/system.slice/fikatap-speech.service/cgroup.procs"
+    for ended in ("", "\n"):
+        found = look(asked, tmp_path)
+        assert of(found, "speech") == (State.FAULT, "fikatap-speech does not run")
+        assert found["speech"].remedy == "sudo systemctl restart fikatap-speech"
+        put(tmp_path, group, ended)
+    put(tmp_path, group, "4711\n")
+    assert of(look(asked, tmp_path), "speech") == (State.OK, "plughw:CARD=Headphones, by door")
 
 
 def test_a_module_that_takes_the_serial_reader_is_told(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -754,6 +755,31 @@ def test_who_is_removed_while_somebody_reads_is_gone_after_the_next_tidying_up(l
     assert ledger.tidy()
     assert b"Xerxes" not in bytes_of(path)
     assert not ledger.tidy(), "there is nothing left to do"
+
+
+def test_who_was_to_be_erased_when_the_power_went_is_gone_after_the_first_tidying_up(
+    ledger: Ledger, path: Path, tmp_path: Path
+) -> None:
+    xerxes = replace(SIGRID, id=MemberId("m0017"), first_name="Xerxes", short_name="")
+    ledger.put_members([xerxes])
+    reader = open_for_reading(path)
+    rows = reader.execute("SELECT id FROM members")
+    rows.fetchone()
+    ledger.remove_member(xerxes.id)
+    found = tmp_path / "after" / path.name
+    found.parent.mkdir()
+    for name in (path.name, f"{path.name}-wal"):  # what a power cut leaves; the shared memory is gone
+        shutil.copy(path.with_name(name), found.with_name(name))
+    reader.close(force=True)
+    after = Ledger.open(found)
+    try:
+        assert after.member(xerxes.id) is None
+        assert b"Xerxes" in bytes_of(found), "nothing was left to be erased"
+        assert after.tidy()
+        assert b"Xerxes" not in bytes_of(found)
+        assert not after.tidy(), "there is nothing left to do"
+    finally:
+        after.close()
 
 
 @pytest.mark.parametrize("state", [JobState.CONFIRMED, JobState.FAILED, JobState.UNKNOWN])

@@ -15,7 +15,7 @@ from drivers.printers.profiles import Media, PrinterProfile, profile
 from firmware_py.template import HIGHEST_LOGO_MM, CafeTemplate, load_logo, load_template, own_keys
 from firmware_py.texts import load_texts
 from firmware_py.toml_lines import LONGEST_FILE
-from kiosk.badge import NEEDED, PLAIN, Field, SlipKind
+from kiosk.badge import BY_THEMSELVES, NEEDED, PLAIN, Field, SlipKind
 from kiosk.values import Language
 
 ROOT = Path(__file__).parents[2]
@@ -227,6 +227,11 @@ def test_no_slip_at_all_can_be_wanted(tmp_path: Path) -> None:
     assert load_template(template("slips = []", tmp_path)).template.slips == frozenset()
 
 
+def test_what_only_staff_asks_for_is_no_slip_of_the_template(tmp_path: Path) -> None:
+    told = refused(template('slips = ["fault", "desk"]', tmp_path))
+    assert told.endswith("slips has no 'desk'; it has ask_staff, follow_up, sent, group, fault")
+
+
 def test_a_logo_without_fields_stands_on_top(tmp_path: Path) -> None:
     fields = load_template(template('logo = "here.png"', tmp_path)).template.fields
     assert [each for each in fields if each is not Field.LOGO] == list(PLAIN.fields)
@@ -385,7 +390,7 @@ def test_every_word_is_documented_as_it_is() -> None:
 
 def test_every_field_and_slip_is_documented() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", DOC.read_text("utf-8"), re.MULTILINE)
-    assert rows == ["fields", "slips", "logo", "words", *Field, *SlipKind]
+    assert rows == ["fields", "slips", "logo", "words", *Field, *BY_THEMSELVES]
 
 
 def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from kiosk import slips
-from kiosk.badge import SlipKind, Template
+from kiosk.badge import Badge, SlipKind, Template
 from kiosk.door import LAST_NUMBER, Asked, DoorState, Enrolling, Recent, Tapped, may_reprint, next_deadline, step
 from kiosk.effects import (
     Answer,
@@ -38,6 +38,7 @@ from kiosk.events import (
     CardTapped,
     CardTorn,
     CommitFailed,
+    DeskSlipAsked,
     EnrolmentAsked,
     EnrolmentDropped,
     Event,
@@ -70,7 +71,7 @@ from kiosk.events import (
 from kiosk.jobs import Job, JobState
 from kiosk.matching import Circumstances, Present, find_match, profile
 from kiosk.signals import Signal
-from kiosk.slips import ask_staff, fault, follow_up
+from kiosk.slips import ask_staff, desk, fault, follow_up
 from kiosk.spool import SLIP_FRESH_MS
 from kiosk.values import (
     CardId,
@@ -1285,6 +1286,34 @@ def test_staff_gets_all_notices_on_paper_in_place_of_a_slip_that_still_waits() -
     assert effects_of(opened(), NoticesAsked(notices), at(LATER)) == (QueueBadge(first), CheckPrinter(first))
 
 
+DESK_ASKED = DeskSlipAsked(("https://kafe.local:8443/desk",), "AB:CD:EF:01:23:45:67:89:0A:BC:DE:F0")
+
+
+def desk_job(serial: int, now: Now, asked: DeskSlipAsked = DESK_ASKED) -> Job:
+    """Return the job of the slip by which a phone finds the desk."""
+    return slip_job(serial, desk(HOUSE, asked.addresses, asked.fingerprint, now), now)
+
+
+def test_the_desks_slip_comes_whatever_slips_the_cafe_wants_by_themselves() -> None:
+    house = replace(HOUSE, template=Template(slips=frozenset()))
+    state = play(opened(house), (PrinterChanged(None), at(1)))
+    (effect, check) = effects_of(state, DESK_ASKED, at(NOON))
+    assert effect == QueueBadge(desk_job(1, at(NOON)))
+    assert check == CheckPrinter(desk_job(1, at(NOON)))
+
+
+def test_the_desks_slip_is_made_anew_while_it_waits_and_no_second_one_while_it_is_on_its_way() -> None:
+    state = play(opened(), (PrinterChanged(Cause.PAPER_OUT), at(1)), (DESK_ASKED, at(NOON)))
+    again = replace(DESK_ASKED, fingerprint="12:34:56:78:9A:BC:DE:F0")
+    anew = desk_job(2, at(NOON + 50_000), again)
+    state, effects = step(state, again, at(NOON + 50_000))
+    assert effects == (SetJob(job_id(1), JobState.EXPIRED, Cause.REPLACED), QueueBadge(anew))
+    # It is as fresh as the second order.
+    state = play(state, (TimePassed(), at(NOON + 70_000)), (PrinterChanged(None), at(NOON + 71_000)))
+    state = play(state, (JobReady(anew.id), at(NOON + 72_000)))
+    assert effects_of(state, DESK_ASKED, at(NOON + 73_000)) == ()
+
+
 def test_staff_is_not_told_of_slips_on_paper_that_are_not_wanted() -> None:
     house = replace(HOUSE, template=Template(slips=frozenset()))
     state = play(opened(house), (PrinterChanged(Cause.PAPER_OUT), at(1)), (tap(ALONE), at(NOON)))
@@ -1645,3 +1674,24 @@ def test_a_copy_says_only_what_is_agreed_to_now() -> None:
     copy = next(each.job for each in effects_of(state, JobReprinted(job), at(LATER)) if isinstance(each, QueueBadge))
     assert (badge_of(copy).talk_to_me_about, badge_of(copy).headline, badge_of(copy).languages) == ((), "", ())
     assert badge_of(copy).copy
+
+
+def test_a_copy_names_whom_to_meet_only_while_nothing_of_theirs_has_changed() -> None:
+    met = play(
+        sigrid_here(),
+        (tap(MAEVE), GREETED),
+        (MatchAnswered(visit_id(3), introduction(visit_id(3), FIRST.id), TABLE.id), GREETED),
+    )
+    job = next(each for each in met.spool.jobs.values() if each.visit == visit_id(3))
+    printed = replace(met, spool=replace(met.spool, jobs={}, current=None))
+    asked = JobReprinted(replace(job, state=JobState.CONFIRMED))
+
+    def copied(state: DoorState) -> Badge:
+        return next(badge_of(each.job) for each in effects_of(state, asked, at(LATER)) if isinstance(each, QueueBadge))
+
+    assert copied(printed).introduction == badge_of(job).introduction is not None
+    shy = replace(SIGRID, consents=replace(SIGRID.consents, name=False))
+    changed = copied(play(printed, (MemberChanged(shy), at(LATER))))
+    assert changed.introduction is None
+    assert SIGRID.called not in str(changed)
+    assert changed.copy

@@ -39,6 +39,7 @@ from kiosk.events import (
     CardTapped,
     CardTorn,
     CommitFailed,
+    DeskSlipAsked,
     EnrolmentAsked,
     EnrolmentDropped,
     Event,
@@ -202,7 +203,7 @@ class Book:
                     assert job.member, "a copy was ordered for somebody who was removed"
                 if job.page.copy and job.badge is not None:
                     assert job.visit in self.visits, "a copy was ordered for somebody who has left"
-                assert bool(job.visit) == (job.kind not in (SlipKind.ASK_STAFF, SlipKind.FAULT))
+                assert bool(job.visit) == (job.kind not in (SlipKind.ASK_STAFF, SlipKind.FAULT, SlipKind.DESK))
                 if job.visit:
                     self.unmarked[job.visit, job.kind] += not job.page.copy
                     allowed = {None: self.settled[job.visit], SlipKind.GROUP: self.seated[job.visit], SlipKind.SENT: 99}
@@ -377,7 +378,13 @@ class History(RuleBasedStateMachine):
             recent.card == card and (self.ms - recent.boot_ms < SHORT.double_tap_ms or (lying and on == reader))
             for on, recent in self.state.recent.items()
         )
+        chosen, before = self.state.chosen, set(self.state.visits)
         effects = self.happen(CardTapped(reader, card, someone, blocked=blocked, lying=lying))
+        if again and chosen is not None and self.state.chosen is None:
+            # What they pressed in between is noted; it is still one tap: nobody came or went by it.
+            assert set(self.state.visits) == before
+            assert chosen.reader in (None, reader)
+            again = False
         answers = [effect for effect in effects if isinstance(effect, Answer)]
         # Who comes in and wants a group is welcomed, and told at once that they wait for one.
         waits = any(isinstance(effect, OpenVisit) and effect.visit.mood is Mood.GROUP for effect in effects)
@@ -404,6 +411,7 @@ class History(RuleBasedStateMachine):
             st.builds(MemberLeft, people.map(lambda each: each.id)),
             st.builds(MemberRemoved, people.map(lambda each: each.id)),
             st.builds(NoticesAsked, st.just((TellStaff(Notice.UNKNOWN_CARD),))),
+            st.just(DeskSlipAsked(("https://kafe.local:8443/desk",), "AB:CD:EF:01:23:45:67:89")),
             st.builds(EnrolmentAsked, people.map(lambda each: each.id), st.integers(1, 3)),
             st.builds(EnrolmentDropped, st.integers(1, 3)),
             st.just(CommitFailed(None)),
@@ -419,7 +427,7 @@ class History(RuleBasedStateMachine):
     @rule(
         event=st.one_of(
             st.builds(MoodChosen, ids, st.sampled_from(list(Mood)), st.sampled_from([None, DOOR])),
-            st.builds(MoodPressed, st.sampled_from(list(Mood)), readers),
+            st.builds(MoodPressed, st.sampled_from(list(Mood)), st.none() | readers, st.none(), st.booleans()),
             st.just(MoodTakenBack()),
             st.builds(PairRuled, ids, ids, st.sampled_from([None, *Ruling])),
             st.builds(MatchSwapped, ids),
@@ -526,6 +534,7 @@ class History(RuleBasedStateMachine):
         jobs = self.state.spool.jobs.values()
         assert sum(job.kind is SlipKind.ASK_STAFF for job in jobs) <= 1
         assert sum(job.kind is SlipKind.FAULT and job.state is JobState.QUEUED for job in jobs) <= 1
+        assert sum(job.kind is SlipKind.DESK for job in jobs) <= 1
 
     @invariant()
     def cards_that_do_not_work_do_not_empty_the_roll(self) -> None:

@@ -3,19 +3,31 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from kiosk.door import DoorState, step
-from kiosk.effects import Answer, CloseVisit, Ending, FindMatch, LightZone, NoteMet, OpenVisit, SettleMatch
+from kiosk.effects import (
+    Answer,
+    CloseVisit,
+    Ending,
+    FindMatch,
+    LightZone,
+    NoteMet,
+    OpenVisit,
+    OweMatch,
+    SetRuling,
+    SettleMatch,
+)
 from kiosk.elsewhere import as_told, came, untold
 from kiosk.events import (
     MatchAnswered,
     MemberCheckedIn,
     MemberLeft,
     MemberRemoved,
+    PairRuled,
     PresenceHeard,
     Started,
     TimePassed,
 )
 from kiosk.signals import Signal
-from kiosk.values import Member, Met, Mood, Now, Reason, ReasonKind, TopicId, Visit, VisitId, Way, ZoneId
+from kiosk.values import Member, Met, Mood, Now, Reason, ReasonKind, Ruling, TopicId, Visit, VisitId, Way, ZoneId, pair_of
 from tests.kiosk.matching.people import LIBRARY, TABLE
 from tests.kiosk.rig import (
     HOUSE,
@@ -226,3 +238,83 @@ def test_a_full_zone_at_another_door_is_full_here() -> None:
     crowd = [other_door(replace(SOREN, id=f"x{n}"), n) for n in range(1, TABLE.capacity + 1)]
     state = play(knowing(*crowd), (tap(SIGRID), at(NOON)), (TimePassed(), at(NOON + RULES.match_deadline_ms)))
     assert state.visits[visit_id(1)].zone == LIBRARY.id
+
+
+# The host, at any door
+
+
+def test_a_veto_from_another_door_is_kept_here_and_an_answer_against_it_is_asked_anew() -> None:
+    pair = pair_of(SIGRID.id, MAEVE.id)
+    state = play(knowing(HERS), (tap(SIGRID), at(NOON)))
+    state, effects = step(state, PresenceHeard(rulings=((pair, Ruling.VETO),)), at(NOON + 1))
+    assert (effects, state.rulings) == ((SetRuling(pair, Ruling.VETO),), {pair: Ruling.VETO})
+    found = MatchAnswered(visit_id(1), introduction(visit_id(1), HERS.id), TABLE.id)
+    assert effects_of(state, found, at(NOON + 2)) == (FindMatch(visit_id(1)),)
+    assert effects_of(state, PresenceHeard(rulings=((pair, Ruling.VETO),)), at(NOON + 2)) == ()
+    state, effects = step(state, PresenceHeard(rulings=((pair, None),)), at(NOON + 3))
+    assert (effects, state.rulings) == ((SetRuling(pair, None),), {})
+
+
+def test_what_was_heard_of_two_who_are_not_known_here_is_taken_back_here() -> None:
+    pair = pair_of(SIGRID.id, MAEVE.id)
+    state = play(opened(), (PresenceHeard(rulings=((pair, Ruling.VETO),)), at(NOON)))
+    assert effects_of(state, PairRuled(*pair, None), at(NOON + 1)) == (SetRuling(pair, None),)
+    assert effects_of(state, PairRuled(*pair, Ruling.PIN), at(NOON + 1)) == ()
+
+
+def test_of_two_who_came_in_by_two_doors_and_are_to_meet_the_one_of_this_door_is_asked_about() -> None:
+    state = play(knowing(HERS), (tap(SIGRID), at(NOON)), (MatchAnswered(visit_id(1), None, None), at(NOON)))
+    pair = pair_of(SIGRID.id, MAEVE.id)
+    for one, other in ((SIGRID, MAEVE), (MAEVE, SIGRID)):
+        after, effects = step(state, PairRuled(one.id, other.id, Ruling.PIN), at(NOON + 1))
+        assert effects[:2] == (SetRuling(pair, Ruling.PIN), OweMatch(visit_id(1)))
+        assert after.asked[visit_id(1)].only == MAEVE.id
+    assert effects_of(knowing(HIS, HERS), PairRuled(SOREN.id, MAEVE.id, Ruling.PIN), at(NOON)) == (
+        SetRuling(pair_of(SOREN.id, MAEVE.id), Ruling.PIN),
+    ), "their own door asks"
+
+
+def test_a_pin_from_another_door_introduces_two_who_are_both_of_this_one_and_have_not_met() -> None:
+    pair = pair_of(SIGRID.id, SOREN.id)
+    pinned = PresenceHeard(rulings=((pair, Ruling.PIN),))
+    ids = {SIGRID.id: visit_id(1), SOREN.id: visit_id(3)}
+    both = play(opened(), (tap(SIGRID), at(NOON)), (MatchAnswered(visit_id(1), None, None), at(NOON)), (tap(SOREN), at(NOON)))
+    ids = {visit.member.id: visit.id for visit in both.visits.values()}
+    strangers = play(both, (MatchAnswered(ids[SOREN.id], None, None), at(NOON)))
+    assert effects_of(strangers, pinned, at(NOON + 1))[:2] == (SetRuling(pair, Ruling.PIN), OweMatch(ids[pair[0]]))
+    found = introduction(ids[SOREN.id], ids[SIGRID.id])
+    met = play(both, (MatchAnswered(ids[SOREN.id], found, TABLE.id), at(NOON)))
+    assert effects_of(met, pinned, at(NOON + 1)) == (SetRuling(pair, Ruling.PIN),)
+    assert effects_of(knowing(HERS), PresenceHeard(rulings=((pair_of(SIGRID.id, MAEVE.id), Ruling.PIN),)), at(NOON)) == (
+        SetRuling(pair_of(SIGRID.id, MAEVE.id), Ruling.PIN),
+    )
+
+
+def test_a_ruling_outlives_a_visit_here_when_its_visitor_came_in_by_another_door() -> None:
+    pair = pair_of(SIGRID.id, SOREN.id)
+    state = play(opened(), (tap(SOREN), at(NOON)), (PairRuled(SIGRID.id, SOREN.id, Ruling.VETO), at(NOON)))
+    gone = PresenceHeard(closed=(visit_id(1),))
+    assert play(state, (heard(HIS), at(NOON)), (gone, at(NOON))).rulings == {pair: Ruling.VETO}
+    assert play(state, (gone, at(NOON))).rulings == {}
+
+
+def test_what_was_decided_about_visitors_of_another_door_ends_with_their_day_though_nobody_tells_of_it() -> None:
+    pair, kept = pair_of(SOREN.id, MAEVE.id), pair_of(SIGRID.id, MAEVE.id)
+    rulings = PresenceHeard(rulings=((pair, Ruling.VETO), (kept, Ruling.VETO)))
+    stay_ms = RULES.max_stay_ms
+    state = play(knowing(HIS, HERS), (rulings, at(NOON)), (tap(SIGRID), at(NOON + stay_ms - 1)))
+    assert state.rulings == {pair: Ruling.VETO, kept: Ruling.VETO}
+    state, effects = step(state, TimePassed(), at(NOON + stay_ms))
+    assert SetRuling(pair, None) in effects
+    assert state.rulings == {kept: Ruling.VETO}, "one of them is here"
+
+
+def test_a_door_that_starts_knows_what_was_decided_about_its_own_visitors_only() -> None:
+    own, others = pair_of(SIGRID.id, MAEVE.id), pair_of(SOREN.id, MAEVE.id)
+    state = play(opened(), (tap(SIGRID), at(NOON)))
+    visits = tuple(state.visits.values())
+    both = ((own, Ruling.VETO), (others, Ruling.PIN))
+    fresh, effects = step(DoorState(HOUSE), Started(visits=visits, rulings=both), at(NOON + 1))
+    assert (fresh.rulings, effects) == ({own: Ruling.VETO}, (SetRuling(others, None),))
+    reloaded, effects = step(DoorState(HOUSE, elsewhere=knowing(HIS).elsewhere), Started(rulings=both), at(NOON + 1))
+    assert (reloaded.rulings, effects) == ({others: Ruling.PIN}, (SetRuling(own, None),))

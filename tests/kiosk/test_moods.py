@@ -7,9 +7,18 @@ from msgspec.structs import replace
 
 from kiosk.door import Chosen, DoorState, Tapped, can_choose, next_deadline, step
 from kiosk.effects import Answer, CloseVisit, Ending, FindMatch, OpenVisit, OweMatch, SetMood, SettleMatch
-from kiosk.events import CardTapped, MatchAnswered, MemberCheckedIn, MemberLeft, MoodPressed, MoodTakenBack, TimePassed
+from kiosk.events import (
+    CardTapped,
+    EnrolmentAsked,
+    MatchAnswered,
+    MemberCheckedIn,
+    MemberLeft,
+    MoodPressed,
+    MoodTakenBack,
+    TimePassed,
+)
 from kiosk.signals import Signal
-from kiosk.values import CardId, Language, Mood, Visit
+from kiosk.values import CardId, Language, Member, Mood, Visit
 from tests.kiosk.matching.people import LIBRARY, TABLE
 from tests.kiosk.rig import (
     ALONE,
@@ -18,6 +27,7 @@ from tests.kiosk.rig import (
     MAEVE,
     RULES,
     SIGRID,
+    SOREN,
     TEXTS,
     at,
     effects_of,
@@ -46,6 +56,13 @@ def told(key: str, someone: str = "Sigrid", reader: str = DOOR) -> Answer:
 def waiting(key: str) -> Answer:
     """Return the answer to a press that waits for a card."""
     return Answer(DOOR, Signal.USE_CARD, Language.SV, TEXTS.say(Language.SV, f"answer.chosen_{key}"))
+
+
+def welcome(key: str, someone: Member = SIGRID) -> Answer:
+    """Return the first visitor's welcome, which says as well what became of what they pressed."""
+    plain = said(Signal.WELCOME, someone)
+    noted = TEXTS.say(someone.language, f"answer.{key}", where="").strip()
+    return replace(plain, words=f"{plain.words} {noted}")
 
 
 def seated() -> DoorState:
@@ -189,13 +206,20 @@ def test_a_press_before_the_check_in_is_the_visits_mood_and_stored_with_it() -> 
     state = play(opened(), (COFFEE, at(NOON - 1_000)))
     after, effects = step(state, tap(SIGRID), at(NOON))
     assert after.chosen is None
-    assert effects[:2] == (OpenVisit(replace(FIRST, mood=Mood.COFFEE)), said(Signal.WELCOME, SIGRID))
+    assert effects[:2] == (OpenVisit(replace(FIRST, mood=Mood.COFFEE)), welcome("mood_coffee"))
     assert not any(isinstance(effect, FindMatch) for effect in effects)
 
 
-def test_who_agreed_to_no_introductions_comes_in_as_ever_whatever_was_pressed() -> None:
+@pytest.mark.parametrize("mood", Mood)
+@pytest.mark.parametrize("someone", [SIGRID, MAEVE, SOREN], ids=lambda each: each.language)
+def test_who_comes_in_hears_at_that_tap_what_they_pressed_in_their_own_language(mood: Mood, someone: Member) -> None:
+    state = play(opened(), (MoodPressed(mood, DOOR), at(NOON - 1_000)))
+    assert welcome(f"mood_{mood}", someone) in effects_of(state, tap(someone), at(NOON))
+
+
+def test_who_agreed_to_no_introductions_comes_in_as_ever_whatever_was_pressed_and_hears_whom_to_ask() -> None:
     state = play(opened(), (GROUP, at(NOON - 1_000)))
-    assert effects_of(state, tap(ALONE), at(NOON))[0] == OpenVisit(replace(FIRST, member=ALONE))
+    assert effects_of(state, tap(ALONE), at(NOON))[:2] == (OpenVisit(replace(FIRST, member=ALONE)), welcome("mood_ask", ALONE))
 
 
 def test_a_press_before_a_later_tap_changes_the_visit_and_is_no_check_out() -> None:
@@ -236,6 +260,70 @@ def test_a_press_waits_on_while_strangers_tap_and_cards_lie_there() -> None:
     state = play(state, (tap(MAEVE, BACK, lying=True), at(NOON + 2)))
     assert state.visits[visit_id(2)].mood is Mood.INTRODUCE
     assert state.chosen == Chosen(Mood.COFFEE, DOOR, LATE)
+
+
+def test_a_press_beside_no_reader_is_for_the_next_tap_at_any() -> None:
+    for reader in (DOOR, BACK):
+        state, effects = step(opened(), MoodPressed(Mood.COFFEE, None, ahead=True), at(NOON - 1_000))
+        assert effects == (replace(waiting("coffee"), reader=None),)
+        state = play(state, (tap(SIGRID, reader), at(NOON)))
+        assert (state.visits[FIRST.id].mood, state.chosen) == (Mood.COFFEE, None)
+
+
+def test_a_press_beside_no_reader_is_for_who_tapped_last_at_any() -> None:
+    state = play(seated(), (tap(MAEVE, BACK), at(NOON + 1_000)))
+    state, effects = step(state, MoodPressed(Mood.COFFEE, None), at(NOON + 2_000))
+    assert [visit.mood for visit in state.visits.values()] == [Mood.INTRODUCE, Mood.COFFEE]
+    assert [effect.reader for effect in effects if isinstance(effect, Answer)] == [BACK]
+
+
+@pytest.mark.parametrize("last", [CardTapped(BACK, CardId("stranger")), tap(MAEVE, BACK)])
+def test_a_press_beside_no_reader_is_not_for_somebody_before_who_was_turned_away_or_went(last: CardTapped) -> None:
+    later = NOON + RULES.checkout_after_ms
+    came = ((tap(MAEVE, BACK), at(NOON)), (MatchAnswered(visit_id(2), None, LIBRARY.id), at(NOON)))
+    state = play(seated(), *came, (tap(SIGRID), at(NOON + 10_000)), (last, at(later)))
+    state = play(state, (MoodPressed(Mood.COFFEE, None), at(later + 1)))
+    assert state.visits[FIRST.id].mood is Mood.INTRODUCE
+    assert state.chosen is not None
+
+
+def test_a_press_for_ones_own_visit_takes_back_what_waited_there() -> None:
+    state = play(seated(), (MoodPressed(Mood.COFFEE, None, ahead=True), at(NOON + 1)), (GROUP, at(NOON + 2)))
+    assert (state.chosen, state.visits[FIRST.id].mood) == (None, Mood.GROUP)
+
+
+# A second tap within the time of a double tap
+
+
+def test_who_is_here_presses_and_taps_at_once_is_noted_once_and_nobody_goes_or_comes() -> None:
+    state = play(seated(), (tap(SIGRID), at(NOON + 60_000)), (MoodPressed(Mood.COFFEE, DOOR, ahead=True), at(NOON + 61_000)))
+    state, effects = step(state, tap(SIGRID), at(NOON + 62_000))
+    assert effects[0] == SetMood(FIRST.id, Mood.COFFEE)
+    assert told("mood_coffee").words in [effect.words for effect in effects if isinstance(effect, Answer)]
+    assert not any(isinstance(effect, OpenVisit | CloseVisit) for effect in effects)
+    assert state.chosen is None
+    assert effects_of(state, tap(SIGRID), at(NOON + 62_500)) == ()
+
+
+def test_a_card_that_is_read_again_and_again_takes_nobody_elses_choice() -> None:
+    state = play(seated(), (tap(MAEVE, BACK), at(NOON + 1)))
+    for ms in range(1_000, 41_000, 1_000):
+        state = play(state, (tap(SIGRID), at(NOON + ms)))
+    state = play(state, (MoodPressed(Mood.COFFEE, DOOR, ahead=True), at(NOON + 40_500)))
+    assert effects_of(state, tap(SIGRID), at(NOON + 41_000)) == ()
+
+
+def test_the_second_half_of_a_double_tap_never_brings_back_who_just_left() -> None:
+    late = NOON + RULES.checkout_after_ms
+    state = play(seated(), (tap(SIGRID), at(late)), (COFFEE, at(late + 500)))
+    state, effects = step(state, tap(SIGRID), at(late + 1_000))
+    assert (effects, state.visits, state.chosen) == ((), {}, Chosen(Mood.COFFEE, DOOR, late + 500 + RULES.choose_ms))
+
+
+def test_a_card_that_lies_there_and_one_that_staff_waits_for_take_nothing() -> None:
+    state = play(seated(), (tap(MAEVE), at(NOON + 1)), (MoodPressed(Mood.COFFEE, DOOR, ahead=True), at(NOON + 2)))
+    assert effects_of(state, tap(MAEVE, lying=True), at(NOON + 3)) == ()
+    assert effects_of(play(state, (EnrolmentAsked(SIGRID.id, 1), at(NOON + 3))), tap(MAEVE), at(NOON + 4)) == ()
 
 
 # What the screen offers

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from kiosk.badge import Block, Role, SlipLine, blocks
 from kiosk.effects import Notice, TellStaff
 from kiosk.house import civil
-from kiosk.slips import FAULT_LINES, MET_LINES, ask_staff, fault, follow_up, group, who_comes
+from kiosk.slips import FAULT_LINES, MET_LINES, ask_staff, desk, fault, follow_up, group, who_comes
 from kiosk.values import Cause, Consents, Gathering, JobId, Language, MemberId, Met, TopicId, Visit, Way
 from tests.kiosk.matching.people import SENSITIVE_TOPICS, TABLE, VOCABULARY, member
 from tests.kiosk.rig import HOUSE, SIGRID, SOREN, TEXTS, at, clock, visit_id
@@ -69,6 +69,31 @@ def test_one_person_is_one_and_is_thanked_by_name_if_that_was_agreed_to() -> Non
     assert slip.after == TEXTS.say(Language.SV, "slip.thanks_named", name="Maeve")
     assert slip.small == ""
     assert follow_up(HOUSE, goes(UNNAMED), at(1)).after == TEXTS.say(Language.SV, "slip.thanks")
+
+
+def test_the_desks_slip_leads_a_phone_there_and_says_how_to_know_it() -> None:
+    addresses = ("https://192.168.1.20:8443/desk", "https://kafe.local:8443/desk")
+    slip = desk(replace(HOUSE, cafe="Kafé Exempel"), addresses, "AB:CD:EF:01:23:45:67:89:0A:BC:DE:F0", NOW)
+    assert blocks(slip, TEXTS) == (
+        Block(Role.TITLE, "Disken i din telefon"),
+        Block(Role.TEXT, TEXTS.say(Language.SV, "slip.desk_open")),
+        Block(Role.QR, "https://192.168.1.20:8443/desk"),
+        Block(Role.TEXT, "https://192.168.1.20:8443"),
+        Block(Role.TEXT, "https://kafe.local:8443"),
+        Block(Role.PARTNER, "AB:CD:EF:01:23:45:"),
+        Block(Role.PARTNER, "67:89:0A:BC:DE:F0"),
+        Block(Role.TEXT, TEXTS.say(Language.SV, "slip.desk_compare")),
+        Block(Role.CLOSING, TEXTS.say(Language.SV, "slip.desk_after")),
+        Block(Role.SMALL, "Kafé Exempel · 2026-11-21 kl. 17:05"),
+    )
+
+
+@pytest.mark.parametrize("size", range(8, 33))
+def test_no_letter_of_a_fingerprint_is_lost_between_its_halves(size: int) -> None:
+    whole = bytes(range(size)).hex(":").upper()
+    halves = [line.text for line in desk(HOUSE, ("https://kafe.local:8443/desk",), whole, NOW).lines if line.text]
+    assert "".join(halves) == whole
+    assert halves[0].endswith(":")
 
 
 def test_a_sensitive_topic_and_one_that_is_no_more_are_not_said() -> None:

@@ -284,17 +284,18 @@ def slip(number: int, kind: SlipKind, visit: VisitId = VisitId(""), boot: str = 
 
 
 ASKING, GOING, FAULT = slip(3, SlipKind.ASK_STAFF), slip(4, SlipKind.FOLLOW_UP, ONE.visit), slip(5, SlipKind.FAULT)
-SLIPS = (ASKING, GOING, FAULT)
+DESK = slip(6, SlipKind.DESK)
+SLIPS = (ASKING, GOING, FAULT, DESK)
 
 
 def test_what_is_for_staff_waits_until_no_visitor_waits() -> None:
-    waiting = spool_of(FAULT, ONE, GOING, ASKING)
+    waiting = spool_of(FAULT, ONE, DESK, GOING, ASKING)
     order = []
     while waiting.jobs:
         waiting, effects = spooling.advance(waiting)
         order += [effect.job for effect in effects if isinstance(effect, CheckPrinter)]
         waiting = waiting.without(order[-1].id, None)
-    assert order == [ONE, GOING, ASKING, FAULT]
+    assert order == [ONE, GOING, ASKING, FAULT, DESK]
 
 
 def test_who_goes_leaves_their_badge_but_takes_their_slip() -> None:
@@ -310,7 +311,7 @@ def test_a_fault_slip_is_never_stale_the_others_soon_are_and_staff_is_not_told()
     assert spooling.expire(spool, at(SLIP_FRESH_MS - 1), FRESH_MS) == (spool, ())
     assert spooling.expire(spool, at(SLIP_FRESH_MS), FRESH_MS) == (
         spool_of(FAULT, cause=Cause.PAPER_OUT),
-        (SetJob(ASKING.id, JobState.EXPIRED, Cause.STALE), SetJob(GOING.id, JobState.EXPIRED, Cause.STALE)),
+        tuple(SetJob(job.id, JobState.EXPIRED, Cause.STALE) for job in (ASKING, GOING, DESK)),
     )
     assert spooling.resume(SLIPS, at(1, "tuesday"), FRESH_MS)[0] == spool_of(FAULT, cause=Cause.MISSING)
     assert spooling.stale_ms(FAULT, FRESH_MS) is None

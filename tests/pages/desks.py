@@ -8,12 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from msgspec.structs import replace
 from playwright.sync_api import Page, expect
 
-from firmware_py.clock import Clock
+from firmware_py.clock import Clock, said_now
 from firmware_py.config import Config
 from firmware_py.demo import Cafe
-from firmware_py.desk import guard, staff
+from firmware_py.desk import certificate, guard, staff
 from firmware_py.desk.access import Access, Role
 from firmware_py.desk.app import application
 from firmware_py.desk.audit import Audit
@@ -69,6 +70,8 @@ def pages(config: Config) -> Iterator[tuple[Place, str]]:
     """Serve the desk of a café, whether or not its terminal runs."""
     with TemporaryDirectory(prefix="fikatap-desk-") as name:
         folder, clock = Path(name), Clock(config.timezone, None)
+        config = replace(config, desk=replace(config.desk, folder=folder))
+        certificate.keep(folder, ["localhost"], said_now())
         access = Access(folder / "access.json", "boot", lambda: clock.now().boot_ms / 1_000)
         access.set_pin(BARISTA, Role.STAFF, PIN)
         access.set_pin(MANAGER, Role.MANAGER, PIN)

@@ -75,6 +75,7 @@ def scene(config: Config) -> dict[str, Any]:
         ],
         "moods": ["introduce", "group", "coffee"],
         "chosen": None,
+        "chosen_at": None,
         "day": "2026-11-22",
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from kiosk.values import Language
 from tests.rigs.browser import chromium
 
-PAGES = ("screen", "desk", "virtual")
+PAGES = ("screen", "desk", "login", "virtual")
 FOLDER = Path("screenshots")
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -13,6 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Dialog, Locator, Page, 
 
 from drivers.ports import PresentedCard
 from firmware_py.demo import Cafe, card_of
+from firmware_py.desk.certificate import kept
+from firmware_py.desk.guard import own_names
 from firmware_py.vocabulary import load_vocabulary
 from kiosk.effects import SetJob
 from kiosk.jobs import JobState
@@ -298,6 +301,16 @@ def test_paper_is_asked_for_and_what_waited_comes_out(open_desk: Desk, page: Pag
     open_desk.cafe.printer.paper_in()
     open_desk.cafe.printer.until_papers(1, PATIENCE_S)
     expect(page.locator(".calm")).to_contain_text("All is well")
+    # So does the slip for a colleague's phone, from this desk.
+    open_desk.open(page, "/devices")
+    button(page, "Print the slip with the desk's address").click()
+    said(page, "on its way to the printer")
+    open_desk.cafe.printer.until_papers(2, PATIENCE_S)
+    slip, own = open_desk.cafe.printer.papers[-1], kept(open_desk.place.config.desk.folder)
+    assert own is not None
+    assert slip.qr == (f"https://{own_names()[1]}:{urlsplit(open_desk.address).port}/desk",)
+    assert own.begins in "".join(slip.texts)
+    assert next(open_desk.place.audit.deeds()).did == "desk.slip"
 
 
 @pytest.mark.parametrize(("answer", "sentence", "copies"), [("Yes, it did", "came out", 0), ("No, print another", "copy", 1)])

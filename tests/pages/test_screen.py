@@ -75,6 +75,14 @@ def sent(stand_in: StandIn, page: Page, language: Language) -> None:
     expect(page.locator(".sentence")).to_contain_text(PARTNERS[language])
 
 
+def coffee_as_chosen(stand_in: StandIn, page: Page, language: Language) -> None:
+    """What was pressed beforehand, at the longest: there is no printer either."""
+    event = shown(Signal.WELCOME_NO_BADGE, language, name=NAMES[language], zone="window", can_choose=True)
+    event["words"] += " " + load_texts().say(language, "answer.mood_coffee")
+    stand_in.say({**event, "starter": introduced(language)["starter"]})
+    expect(page.locator(".sentence")).to_contain_text(load_texts().say(language, "answer.mood_coffee"))
+
+
 def badge_waits(stand_in: StandIn, page: Page, language: Language) -> None:
     event = shown(Signal.NOT_YET, language, name=NAMES[language], zone="long-table", can_choose=True, badge_later=True)
     stand_in.say(event)
@@ -95,6 +103,7 @@ STATES: dict[str, State] = {
     "welcome-no-name": tells(Signal.WELCOME),
     "introduced": meets,
     "welcome-no-badge": tells(Signal.WELCOME_NO_BADGE, name=NAMES, zone="window", can_choose=True),
+    "coffee-as-chosen": coffee_as_chosen,
     "first-in-line": tells(Signal.NOT_YET, name=NAMES, zone="long-table", can_choose=True),
     "first-in-line-no-badge": badge_waits,
     "no-match": tells(Signal.NO_MATCH, name=NAMES, zone="lounge"),
@@ -322,6 +331,7 @@ def test_the_next_visitor_sees_nothing_of_the_one_before(page: Page, cafe: tuple
     meets(cafe[0], page, Language.SV)
     tells(Signal.UNKNOWN_CARD)(cafe[0], page, Language.SV)
     for word in (NAMES[Language.SV], PARTNERS[Language.SV]):
+        expect(page.locator("#spoken")).not_to_contain_text(word)  # it is changed right after what is seen
         assert word not in page.content()
 
 
@@ -335,7 +345,10 @@ def test_a_screen_that_begins_anew_shows_nobody(page: Page, cafe: tuple[StandIn,
 def test_a_screen_shows_who_is_at_its_own_reader(browser: Browser, cafe: tuple[StandIn, str]) -> None:
     stand_in, address = cafe
     with opened(browser, *cafe) as page:
+        stand_in.change(chosen="coffee", chosen_at="door")
+        expect(page.locator("#next-coffee")).to_have_attribute("aria-pressed", "true")
         listen(page, lambda: page.goto(f"{address}/screen?reader=back+door"))
+        expect(page.locator("#next-coffee")).to_have_attribute("aria-pressed", "false")
         stand_in.say(shown(Signal.GOODBYE, Language.SV, reader="door"))
         stand_in.say(shown(Signal.ENROLLED, Language.SV, reader="back door"))
         expect(page.locator("#personal article")).to_have_attribute("data-signal", "enrolled")

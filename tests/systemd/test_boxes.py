@@ -42,6 +42,8 @@ QUICK = "/run/systemd/system/fikatap.service.d/quick.conf"
 NETWORK = UNITS + "fikatap.service.d/network.conf"
 PAGES = "fikatap-desk.service"
 PAGES_SOCKETS = ("fikatap-desk.socket", "fikatap-screen.socket")
+SPEECH = "fikatap-speech.service"
+ENGINE = "/usr/bin/espeak-ng"
 SCREEN, DESK = "http://127.0.0.1:8080", "https://localhost:8443"
 POLKIT_RULE = "/etc/polkit-1/rules.d/50-fikatap.rules"
 SHIPPED_WATCHDOG_S = 10
@@ -227,7 +229,7 @@ def test_what_readme_says_installs_and_starts_a_terminal(box: Machine) -> None:
     assert "stängt: ingen kortläsare" in box.said
     release = box.run("readlink", "-e", "/opt/fikatap/current")
     assert f"installed {Path(release).name}" in box.said
-    units = ("fikatap.service", "fikatap-backup.timer", PAGES, *PAGES_SOCKETS)
+    units = ("fikatap.service", "fikatap-backup.timer", PAGES, *PAGES_SOCKETS, SPEECH)
     assert box.run("systemctl", "is-enabled", *units).split() == ["enabled"] * len(units)
     assert box.run("systemctl", "--failed", "--quiet") == ""
 
@@ -246,7 +248,7 @@ def test_done_again_it_changes_nothing(box: Machine) -> None:
 
 
 def test_every_unit_and_rule_is_understood(box: Machine) -> None:
-    names = ("fikatap.service", "fikatap-backup.service", "fikatap-backup.timer", PAGES, *PAGES_SOCKETS)
+    names = ("fikatap.service", "fikatap-backup.service", "fikatap-backup.timer", PAGES, *PAGES_SOCKETS, SPEECH)
     units = [f"{UNITS}{name}" for name in names]
     assert box.run("systemd-analyze", "verify", "--recursive-errors=yes", *units) == ""
     steps = box.run("systemctl", "cat", "fikatap.service").count("RestartSteps=")
@@ -267,15 +269,16 @@ def test_the_units_are_shut_tightly(box: Machine) -> None:
         assert found
         return float(found[1])
 
-    figures = [exposure(unit) for unit in ("fikatap.service", "fikatap-backup.service", PAGES)]
+    figures = [exposure(unit) for unit in ("fikatap.service", "fikatap-backup.service", PAGES, SPEECH)]
     box.run("install", "-D", "-m", "644", "/opt/fikatap/current/systemd/network.conf", NETWORK)
     box.run("systemctl", "daemon-reload")
     figures.append(exposure("fikatap.service"))
-    print(f"{box.suite}: exposure of terminal, backup, pages, terminal with network.conf: {figures}")
+    print(f"{box.suite}: exposure of terminal, backup, pages, speech, terminal with network.conf: {figures}")
     assert figures[0] <= 0.9
     assert figures[1] <= 1.0
     assert figures[2] <= 0.5
-    assert figures[3] <= 1.1
+    assert figures[3] <= 0.5
+    assert figures[4] <= 1.1
 
 
 def test_all_of_it_is_compiled(box: Machine) -> None:
@@ -310,7 +313,9 @@ def probe(box: Machine, name: str = "fikatap.service", **others: str) -> dict[st
         **(others or {"ExecStopPost": "", "RuntimeDirectory": "RuntimeDirectory=probe"}),
     }.items():
         unit, count = re.subn(rf"(?m)^{key}=.*$", value, unit)
-        assert count == 1
+        assert count <= 1
+        if not count:
+            unit = unit.replace("[Service]", f"[Service]\n{value}")
     box.write("/run/systemd/system/probe.service", unit)
     box.run("rm", "-rf", "/run/systemd/system/probe.service.d")
     if box.run("sh", "-c", f"ls {NETWORK} 2>/dev/null || true"):
@@ -590,6 +595,56 @@ def test_what_the_pages_may_not_do_is_denied(box: Machine) -> None:
         "allowed",
         "hidden",
     )
+
+
+# Speech
+
+
+@pytest.fixture
+def engine(box: Machine) -> Iterator[None]:
+    """Put a program where espeak-ng would be: it keeps what it is to speak."""
+    box.write(ENGINE, "#!/bin/sh\ncat > /tmp/spoken\n")
+    box.run("chmod", "755", ENGINE)
+    yield
+    box.run("rm", ENGINE)
+    box.run("systemctl", "stop", SPEECH)
+
+
+def test_speech_without_an_engine_is_not_started_and_is_no_fault(box: Machine) -> None:
+    box.run("systemctl", "start", SPEECH)
+    assert box.show("ConditionResult", "ActiveState", unit=SPEECH) == {"ConditionResult": "no", "ActiveState": "inactive"}
+
+
+@pytest.mark.usefixtures("engine")
+def test_speech_that_nobody_asked_for_says_so_once_and_ends(box: Machine) -> None:
+    box.run("systemctl", "start", SPEECH)
+    box.until(lambda: box.show("ActiveState", unit=SPEECH)["ActiveState"] == "inactive", "over")
+    assert box.show("Result", "ExecMainStatus", unit=SPEECH) == {"Result": "success", "ExecMainStatus": "0"}
+    assert [line for line in box.journal(SPEECH) if "[speech]" in line] == [
+        f"Tal är avstängt: {CONFIGURATION} har inget [speech]."
+    ]
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_the_screen_says_is_spoken_by_a_user_who_reaches_sound_only(box: Machine) -> None:
+    box.write(CONFIGURATION, CAFE + "\n[speech]\n")
+    box.until_device("reader door", "up")
+    bind(box, 302)
+    box.run("systemctl", "start", SPEECH)
+    itself = f"/proc/{box.show('MainPID', unit=SPEECH)['MainPID']}"
+    # Both ends of its line are in its own network.
+    box.until(lambda: "/run/fikatap/control.sock" in box.run("cat", f"{itself}/net/unix", check=False), "connected")
+    box.tap(VirtualCard(uid(302)))
+    spoken = f"{itself}/root/tmp/spoken"
+    box.until(lambda: box.run("sh", "-c", f"test -s {spoken} && echo yes", check=False) == "yes", "spoken")
+    assert box.run("stat", "-c", "%U", spoken) == "fikatap-speech"
+    assert box.run("cat", spoken) not in "".join(box.journal(SPEECH))
+
+    found = probe(box, SPEECH, SupplementaryGroups="SupplementaryGroups=fikatap audio")
+    assert found["user"] == box.run("id", "-u", "fikatap-speech") != "0"
+    assert found.items() >= {**FORBIDDEN, "an allowed device": "EPERM"}.items()
+    assert (found["an internet socket"], found["a named address"]) == ("EAFNOSUPPORT", "EAFNOSUPPORT")
+    assert (found["a local socket"], found["others' processes"]) == ("allowed", "hidden")
 
 
 def test_a_pin_given_by_root_lets_in_and_the_slip_shows_the_way(box: Machine) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from firmware_py.speech import ENGINE
+
 SHIPPED = Path(__file__).parents[2] / "systemd"
 PROGRAMS = re.compile(r"/opt/fikatap/(current/)?bin/(fikatap|fall-back)")
 
@@ -133,6 +135,75 @@ def test_a_hole_in_the_pages_unit_shows_in_the_figure(pages: list[Path], wall: s
     assert wall in text
     pages[0].write_text(text.replace(wall, ""), "utf-8")
     assert _exposure(pages[0]) > whole
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    """Return a copy of the speech's unit whose program exists."""
+    (tmp_path / "fikatap").touch(mode=0o755)
+    unit = tmp_path / "fikatap-speech.service"
+    unit.write_text(PROGRAMS.sub(rf"{tmp_path}/\2", (SHIPPED / unit.name).read_text("utf-8")), "utf-8")
+    return unit
+
+
+def test_systemd_knows_every_key_of_the_speech_unit(speech: Path) -> None:
+    result = _verify(speech)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_speech_is_shut_tightly(speech: Path) -> None:
+    assert _exposure(speech) <= 0.5
+
+
+@pytest.mark.parametrize("wall", ["PrivateNetwork=yes", "DevicePolicy=closed", "ProtectSystem=strict", "User=fikatap-speech"])
+def test_a_hole_in_the_speech_unit_shows_in_the_figure(speech: Path, wall: str) -> None:
+    whole = _exposure(speech)
+    text = speech.read_text("utf-8")
+    assert wall in text
+    speech.write_text(text.replace(wall, ""), "utf-8")
+    assert _exposure(speech) > whole
+
+
+def test_speech_that_is_not_configured_is_not_tried_again_and_reaches_sound_only() -> None:
+    unit = configparser.RawConfigParser(strict=False)
+    unit.read(SHIPPED / "fikatap-speech.service", "utf-8")
+    assert (unit["Service"]["Restart"], unit["Service"]["RestartPreventExitStatus"]) == ("always", "0 78")
+    assert unit["Unit"]["ConditionPathExists"] == str(ENGINE)
+    devices = re.findall(r"^DeviceAllow=(.*)$", (SHIPPED / "fikatap-speech.service").read_text("utf-8"), re.MULTILINE)
+    assert devices == ["char-alsa rw"]
+
+
+def test_speech_starts_after_the_sound_devices_have_their_number() -> None:
+    """It may reach `char-alsa`, which is a number that systemd looks up once."""
+    text = (SHIPPED / "fikatap-speech.service").read_text("utf-8")
+    assert {"Wants=modprobe@snd.service", "After=modprobe@snd.service"} <= set(text.splitlines())
+
+
+@pytest.mark.parametrize(("has_unit", "verb"), [(False, "stop"), (True, "try-restart")])
+def test_what_speaks_ends_with_a_release_whose_predecessor_does_not_speak(has_unit: bool, verb: str, tmp_path: Path) -> None:
+    opt, bin_ = tmp_path / "opt/fikatap", tmp_path / "bin"
+    for folder in (bin_, tmp_path / "etc/fikatap", tmp_path / "etc/systemd/system"):
+        folder.mkdir(parents=True)
+    for version in ("1", "2"):
+        (opt / "releases" / version / "systemd").mkdir(parents=True)
+        (opt / "releases" / version / "complete").touch()
+    (opt / "current").symlink_to("releases/2")
+    (opt / "previous").symlink_to("releases/1")
+    (opt / "releases/2/ends").write_text("exit-code 1\n" * 2, "utf-8")
+    (tmp_path / "etc/fikatap/terminal.toml").touch()
+    (tmp_path / "etc/systemd/system/fikatap-speech.service").symlink_to(opt / "current/systemd/fikatap-speech.service")
+    if has_unit:
+        (opt / "releases/1/systemd/fikatap-speech.service").touch()
+    for program in ("systemctl", "systemd-run"):
+        (bin_ / program).write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >> {tmp_path}/done\n', "utf-8")
+        (bin_ / program).chmod(0o755)
+    script = re.sub(r"(?<![\w.$])/(?=(opt|var|etc)/)", f"{tmp_path}/", (SHIPPED / "fall-back").read_text("utf-8"))
+    environment = {"PATH": f"{bin_}:/usr/bin:/bin", "SERVICE_RESULT": "exit-code", "EXIT_STATUS": "1"}
+    subprocess.run(["sh", "-c", script], env=environment, check=True)
+    assert (opt / "current").readlink().name == "1"
+    did = (tmp_path / "done").read_text("utf-8").splitlines()
+    assert [line for line in did if "speech" in line] == [f"systemctl --no-block {verb} fikatap-speech.service"]
+    assert did.index("systemctl daemon-reload") < did.index(f"systemctl --no-block {verb} fikatap-speech.service")
 
 
 def test_the_screen_is_for_this_machine_only() -> None:

@@ -11,7 +11,6 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from firmware_py.desk.link import Gone
 from firmware_py.desk.staff.turn import HOME, Memory, Turn, inside, route
 from firmware_py.office import CommandError
 
@@ -74,9 +73,10 @@ async def _do(deed: Deed, turn: Turn) -> Response:
         result = await turn.ask(deed.command, **_arguments(deed, form))
     except CommandError as error:
         await turn.note(deed.command, about, str(error))
-        return turn.tell(to, turn.words.say("away") if isinstance(error, Gone) else turn.words.refusal(error), bad=True)
+        return turn.refuse(to, error)
     await turn.note(deed.command, about)
-    names = {part: await turn.member(str(form[field])) for field, part in _NAMES if field in form}
+    names = {"name": "–", "other": "–"}  # for a form that no page of ours sent
+    names |= {part: await turn.member(str(form[field])) for field, part in _NAMES if field in form}
     key = f"said.{deed.key(result)}"
     if key == "said.pinned_apart":
         names["apart"] = turn.words.verdict(result["apart"])

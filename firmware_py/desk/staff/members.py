@@ -11,7 +11,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from firmware_py.desk.access import Role
-from firmware_py.desk.link import Gone
 from firmware_py.desk.staff import enrolment
 from firmware_py.desk.staff.turn import HOME, Memory, Turn, link, route
 from firmware_py.office import CommandError
@@ -80,21 +79,22 @@ async def _enrol(turn: Turn) -> Response:
     member = str(form.get("member", ""))
     to = link(MEMBER, id=member)
     try:
-        name = _called((await turn.ask("members.show", member=member))["member"])
-    except Gone:
-        raise
+        shown = await turn.ask("members.show", member=member)
     except CommandError as error:
-        return turn.tell(HOME, turn.words.refusal(error), bad=True)
-    enrolment.begin(turn, member, name, blocks=form.get("blocks") == "yes")
+        return turn.refuse(HOME, error)
+    await enrolment.begin(turn, member, _called(shown["member"]), _cards(shown["cards"]), blocks=form.get("blocks") == "yes")
     return Response(status_code=303, headers={"location": f"{to}#card"})
 
 
 async def _cancel(turn: Turn) -> Response:
     member = str((await turn.request.form()).get("member", ""))
     to = link(MEMBER, id=member)
-    if enrolment.waiting(turn, member) is None:  # the card came first: that is what is said
+    waiting = enrolment.waiting(turn, member)
+    if waiting is None:  # the card came first: that is what is said
         return RedirectResponse(to, 303)
-    enrolment.cancel(turn)
+    await enrolment.cancel(turn)
+    if not _cards(await turn.ask("cards.list", member=member)) <= waiting.before:
+        return turn.tell(to, turn.words.say("said.card_came_first", name=waiting.name))
     return turn.tell(to, turn.words.say("said.no_card"))
 
 
@@ -103,11 +103,9 @@ async def _export(turn: Turn) -> Response:
     member = str((await turn.request.form()).get("member", ""))
     try:
         stored = await turn.ask("members.export", member=member)
-    except Gone:
-        raise
     except CommandError as error:
         await turn.note("members.export", member, str(error))
-        return turn.tell(link(MEMBER, id=member), turn.words.refusal(error), bad=True)
+        return turn.refuse(link(MEMBER, id=member), error)
     await turn.note("members.export", member)
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(f'fikatap-{member}.json', safe='')}"}
     text = msgspec.json.format(msgspec.json.encode(stored), indent=2)
@@ -122,13 +120,15 @@ async def _erase(turn: Turn) -> Response:
         return turn.tell(f"{to}#erase", turn.words.say("erase_typed_wrong", id=member), bad=True)
     try:
         await turn.ask("members.remove", member=member)
-    except Gone:
-        raise
     except CommandError as error:
         await turn.note("members.remove", member, str(error))
-        return turn.tell(to, turn.words.refusal(error), bad=True)
+        return turn.refuse(to, error)
     await turn.note("members.remove", member)
     return turn.tell(MEMBERS, turn.words.say("said.erased", name=name))
+
+
+def _cards(listed: list[dict[str, Any]]) -> frozenset[str]:
+    return frozenset(each["card"] for each in listed)
 
 
 def _called(member: dict[str, Any]) -> str:

@@ -15,10 +15,11 @@ from kiosk.slips import in_words
 from kiosk.values import Cause
 
 UP = "up"
+SETTLED_ALREADY = "settled"
 OPENING_S = 10
 """A device that opens for no longer than this is not said to be missing."""
-MOST_SETTLED = 50
-"""So many notices are settled at once, the first ones first: a form's fields are counted."""
+MOST_SETTLED = 200
+"""So many notices are settled by one press, the first ones first: each is stored by itself."""
 
 
 @dataclass
@@ -32,11 +33,6 @@ class Todo:
     notices: list[int] = field(default_factory=list)
     link: str = ""
     link_words: str = ""
-
-    @property
-    def settled(self) -> list[int]:
-        """The notices that one press settles."""
-        return self.notices[:MOST_SETTLED]
 
 
 def routes(memory: Memory) -> list[BaseRoute]:
@@ -62,8 +58,10 @@ async def content(turn: Turn) -> dict[str, Any]:
 async def todos(turn: Turn, scene: dict[str, Any]) -> list[Todo]:
     """Return what needs doing, the gravest first."""
     words = turn.words
-    status, jobs = await turn.read("status"), {job["job"]: job for job in await turn.read("jobs.list")}
-    found = [Todo(words.say(f"todo.{scene['trouble']}"), words.say(f"do.{scene['trouble']}"), True)] if scene["trouble"] else []
+    status = await turn.read("status")
+    jobs = {} if status.get("shut") else {job["job"]: job for job in await turn.read("jobs.list")}
+    trouble = status.get("shut") or scene["trouble"]
+    found = [Todo(words.say(f"todo.{trouble}"), words.say(f"do.{trouble}"), True)] if trouble else []
     printer, configured = scene["printer"], status["printer"]["configured"]
     if configured and printer["cause"] is not None:
         found.append(Todo(words.term(f"cause.{printer['cause']}"), words.say(f"do.{printer['cause']}"), True))
@@ -135,13 +133,32 @@ def do_for(turn: Turn, device: dict[str, Any]) -> str:
 
 async def _settle(turn: Turn) -> Response:
     form = await turn.request.form()
-    numbers = [int(number) for number in map(str, form.getlist("notice")) if number.isdecimal()]
+    numbers = [int(number) for number in str(form.get("notices", "")).split() if number.isdecimal() and len(number) < 19]
     to = inside(str(form.get("back", HOME)))
-    for number in numbers:
+    done: list[int] = []
+    refused = None
+    for number in numbers[:MOST_SETTLED]:
         try:
             await turn.ask("notices.resolve", notice=number)
         except CommandError as error:
-            await turn.note("notices.resolve", str(number), str(error))
-            return turn.tell(to, turn.words.refusal(error), bad=True)
-        await turn.note("notices.resolve", str(number))
-    return turn.tell(to, turn.words.say("said.settled"))
+            if turn.words.key(error) != SETTLED_ALREADY:
+                refused = error
+                break
+        else:
+            done.append(number)
+    await turn.note("notices.resolve", _spans(done), str(refused or ""))
+    if refused is not None:
+        return turn.refuse(to, refused)
+    left = len(numbers[MOST_SETTLED:])
+    return turn.tell(to, turn.words.count("said.settled_some", left) if left else turn.words.say("said.settled"))
+
+
+def _spans(numbers: list[int]) -> str:
+    """Return numbers in few characters: "3-7 9"."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return " ".join(f"{first}-{last}" if last > first else f"{first}" for first, last in spans)

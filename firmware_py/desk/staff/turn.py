@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from firmware_py.desk.access import Role, Session
-from firmware_py.desk.guard import did, hidden, person_of, signed_in
+from firmware_py.desk.guard import cookie_name, did, hidden, person_of, signed_in
 from firmware_py.desk.link import Gone
 from firmware_py.desk.place import place_of
 from firmware_py.desk.render import language_of
@@ -37,10 +37,16 @@ MANAGERS_PAGES = tuple((name, f"{HOME}/{name}") for name in ("import", "people")
 
 @dataclass(frozen=True)
 class Said:
-    """What came of a deed, in words, for the next page that its doer sees."""
+    """What came of a deed, in words, for the next page that its doer sees; `small` is what only a technician reads."""
 
     sentence: str
     bad: bool = False
+    small: str = ""
+
+    @classmethod
+    def of(cls, words: Words, error: CommandError) -> Said:
+        """Return why the terminal did not do something."""
+        return cls(words.refusal(error), True, words.small(error))
 
 
 @dataclass
@@ -54,11 +60,11 @@ class Memory:
     take_in: TakeIn | None = None
     """The list that is being imported; one at a time."""
 
-    def tell(self, session: Session, sentence: str, *, bad: bool = False) -> None:
-        """Keep a sentence for the next page that this session asks for."""
+    def tell(self, session: Session, said: Said) -> None:
+        """Keep what came of a deed for the next page that this session asks for."""
         while len(self.said) >= MOST_SAID:
             del self.said[next(iter(self.said))]
-        self.said[session.digest] = Said(sentence, bad)
+        self.said[session.digest] = said
 
 
 class Turn:
@@ -69,6 +75,8 @@ class Turn:
         self.memory = memory
         self.place = place_of(request)
         self.session = person_of(request)
+        self.token = request.cookies.get(cookie_name(request), "")
+        """What the browser shows to be let in."""
         self.manages = request.state.role is Role.MANAGER
         """Whether this person may do what can't be undone."""
         self.language = language_of(request, self.place.config.cafe.language)
@@ -124,7 +132,12 @@ class Turn:
 
     def tell(self, to: str, sentence: str, *, bad: bool = False) -> Response:
         """Send the browser on to a page below `/desk` that says what came of a deed."""
-        self.memory.tell(self.session, sentence, bad=bad)
+        self.memory.tell(self.session, Said(sentence, bad))
+        return RedirectResponse(inside(to), 303)
+
+    def refuse(self, to: str, error: CommandError) -> Response:
+        """Send the browser on to a page below `/desk` that says why the terminal did not do a deed."""
+        self.memory.tell(self.session, Said.of(self.words, error))
         return RedirectResponse(inside(to), 303)
 
     async def note(self, command: str, about: str = "", refused: str = "") -> None:
@@ -145,12 +158,12 @@ async def _answer(memory: Memory, handler: Handler, request: Request) -> Respons
     turn = Turn(request, memory)
     try:
         return await handler(turn)
-    except Gone:
+    except Gone as error:
         if request.method == "GET":
             return turn.page("away", 503, tab="now", scene=None)
-        return turn.tell(HOME, turn.words.say("away"), bad=True)
+        return turn.refuse(HOME, error)
     except CommandError as error:
-        return turn.page("wrong", 404, tab="now", scene=await turn.read("scene"), error=turn.words.refusal(error))
+        return turn.page("wrong", 404, tab="now", scene=await turn.read("scene"), error=Said.of(turn.words, error))
 
 
 def _address(request: Request) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from firmware_py.desk.access import AccessError
+from firmware_py.desk.link import Gone
 from firmware_py.office import CommandError
 from kiosk.matching.gates import Gate
 from kiosk.texts import Texts
 from kiosk.values import Language
 
 MINUTE_S, HOUR_S = 60, 3_600
+OTHER = "other"
 
 _REFUSALS = tuple(
     (re.compile(sentence), key)
@@ -28,9 +32,51 @@ _REFUSALS = tuple(
         (r"nobody knows whether (?P<member>.*) is still here; .*", "unconfirmed"),
         (r"\d+ wait for a group; it takes (?P<least>\d+): .*", "too_few"),
         (r"nothing can be stored; .*", "no_storage"),
+        (r"there is no printer; .*", "no_printer"),
+        (r"the door is shut: .*", "shut"),
+        (r"a card is being enrolled for that member; .*", "enrolling"),
+        (r"the matching service keeps this café's members; .*", "service_keeps"),
+        (r"neither (?P<one>.*) nor (?P<other>.*) is checked in; .*", "neither_here"),
+        (r"(?P<member>.*) wants \w+ today; .*", "other_mood"),
+        (r"nothing was decided about (?P<one>.*) and (?P<other>.*)", "undecided"),
+        (r".* is one person; name two members", "one_person"),
+        (r"badge .* is .*; only an unknown one can be judged", "judged"),
+        (r"there is no badge .* whose words are still kept; .*", "badge_gone"),
+        (r"badge .* says what holds no more: its visitor got another one", "badge_old"),
+        (r"badge .* can't be reprinted: its visitor is no longer here", "badge_left"),
+        (r"badge .* can't be reprinted: (?!its visitor).*", "badge_busy"),
+        (r"'.*' is neither a member nor the first .* digits of a card; .*", "no_card"),
+        (r"more than one card begins with '.*'; give more digits", "no_card"),
+        (r"there is no open notice .*", "settled"),
+        (r"\d+ programs are connected already; close one", "busy"),
+        (r".*(disk is full|disk I/O error|readonly database|unable to open database|No space left).*", "no_storage"),
     )
 )
-"""The terminal's refusals that staff meet often: what they look like, and the key of the same in the reader's language."""
+"""The terminal's refusals that staff can meet: what they look like, and the key of the same in the reader's language."""
+
+_REMARKS = tuple(
+    (re.compile(sentence), key)
+    for sentence, key in (
+        (r"must be filled", "empty"),
+        (r"has (?P<number>\d+) (characters|lines); at most (?P<most>\d+) are taken", "too_much"),
+        (r"holds (?P<number>\d+) (topics|names|pastimes); at most (?P<most>\d+) are taken", "too_much"),
+        (r"holds several topics; put ';' between them", "between"),
+        (r"is (not|neither|no) .* in the list.*; did you mean (?P<like>.*)\?", "like"),
+        (r"is (not|neither|no) .* in the list.*", "not_listed"),
+        (r"is not (a language of the badge|what a visitor can want); choose one of (?P<those>.*)", "choose"),
+        (r"is neither yes nor no; .*", "yes_or_no"),
+        (r"is on line (?P<line>\d+) already; .*", "twice"),
+        (r"(at byte .* )?is not UTF-8; .*", "not_utf8"),
+        (r"fields instead of (?P<most>\d+); .*", "fields"),
+        (r"(can't be taken apart: .*|has more than \d+ bytes; .*)", "apart"),
+        (r"(holds the control character|shows nothing on paper) .*", "odd"),
+        (r"is not a language tag; .*", "tag"),
+        (r"is no line of the list; .*", "wish"),
+        (r"means that this member will not be matched .*", "no_offer"),
+        (r"means that nobody can be found .*", "no_seek"),
+    )
+)
+"""What the import says of a line, in the same way."""
 
 
 class Words:
@@ -75,9 +121,30 @@ class Words:
         """Return how long ago something was."""
         return self.say("just_now") if seconds < MINUTE_S else self.say("ago", span=self.span(seconds))
 
+    def key(self, error: CommandError) -> str:
+        """Return which of the terminal's refusals this is, as in `refused.<key>`; `other` for what is met seldom."""
+        return next((key for sentence, key in _REFUSALS if sentence.fullmatch(str(error))), OTHER)
+
     def refusal(self, error: CommandError) -> str:
-        """Return why the terminal would not do something; in its own words when they are met seldom."""
-        for sentence, key in _REFUSALS:
-            if found := sentence.fullmatch(str(error)):
-                return self.say(f"refused.{key}", **found.groupdict())
-        return str(error)
+        """Return why the terminal would not do something; for what is met seldom, that it would not (see `small`)."""
+        if isinstance(error, Gone):
+            return self.say("away")
+        return self._known(_REFUSALS, "refused", str(error)) or self.say(f"refused.{OTHER}")
+
+    def small(self, error: CommandError) -> str:
+        """Return the terminal's own words, for a technician, where `refusal` does not say the same."""
+        return str(error) if self.key(error) == OTHER and not isinstance(error, Gone) else ""
+
+    def trouble(self, error: AccessError) -> str:
+        """Return why a name or a PIN can't be taken."""
+        return self.say(f"access.{error.key}", **error.parts)
+
+    def remark(self, right: str) -> str:
+        """Return what the import says of a line; empty for what is met seldom."""
+        return self._known(_REMARKS, "remark", right)
+
+    def _known(self, table: Sequence[tuple[re.Pattern[str], str]], kind: str, told: str) -> str:
+        for sentence, key in table:
+            if found := sentence.fullmatch(told):
+                return self.say(f"{kind}.{key}", **found.groupdict())
+        return ""

@@ -10,8 +10,9 @@ from PIL import Image, ImageChops
 
 from drivers.printers.encode import encode
 from drivers.printers.layout import lay_out
+from firmware_py.samples import sample_slips
 from firmware_py.texts import load_texts
-from kiosk.badge import Block, Role, blocks
+from kiosk.badge import Block, Role, SlipKind, blocks
 from tests.badges.cases import LAYOUTS, PAGES, PRINTERS, SAMPLES, loaded, page_bytes, printed
 from tests.badges.composed import composed
 
@@ -54,6 +55,16 @@ def test_an_independent_reader_reads_the_qr_code_off_the_paper(sample: str, prin
         ["zbarimg", "--quiet", "--raw", str(tmp_path / "paper.png")], capture_output=True, text=True, timeout=60
     )
     assert read.stdout.split() == [SAMPLES[sample].qr]
+
+
+@pytest.mark.parametrize("layout", ["roll", "label"])
+@pytest.mark.parametrize("printer", PRINTERS)
+def test_an_independent_reader_reads_the_desks_address_off_its_slip(printer: str, layout: str, tmp_path: Path) -> None:
+    (tmp_path / "paper.png").write_bytes(printed(page_bytes(SlipKind.DESK, printer, layout), loaded(printer, layout)).png())
+    read = subprocess.run(
+        ["zbarimg", "--quiet", "--raw", str(tmp_path / "paper.png")], capture_output=True, text=True, timeout=60
+    )
+    assert read.stdout.split() == [sample_slips()[SlipKind.DESK].qr]
 
 
 @pytest.mark.parametrize("printer", ["generic-58", "generic-80", "TM-T88V"])

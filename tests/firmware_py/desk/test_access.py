@@ -18,6 +18,7 @@ from firmware_py.desk.access import (
     SESSIONS_EACH,
     Access,
     AccessError,
+    Known,
     Locked,
     Role,
 )
@@ -202,6 +203,93 @@ def test_where_nothing_can_be_written_who_goes_on_stays_logged_in_and_who_does_n
         assert found[0].used == hands.time
     hands.time += IDLE_S
     assert hands.access.session(token) is None
+
+
+IN_THE_WAY = pytest.mark.parametrize("in_the_way", ["access.json.part", "access.lock"])
+
+
+def block(hands: Hands, name: str) -> Path:
+    """Let nothing be written any more; what is in the way is to be taken away."""
+    path = hands.path.with_name(name)
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    return path
+
+
+def test_staff_gets_in_and_out_where_nothing_can_be_written(hands: Hands) -> None:
+    old, _ = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    way = block(hands, "access.json.part")
+    token, session = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    found = hands.access.session(token)
+    assert found is not None
+    assert found[0] == session
+    hands.access.log_out(old)
+    assert hands.access.session(old) is None
+    assert hands.access.session(token) is not None
+    assert hands.again().session(old) is None, "a log-out that could not be stored came back"
+    way.rmdir()
+    token, _ = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    assert hands.again().session(token) is not None
+    assert not hands.path.with_suffix(".ended").exists()
+
+
+@IN_THE_WAY
+def test_wrong_pins_lock_also_where_nothing_can_be_written(hands: Hands, in_the_way: str) -> None:
+    block(hands, in_the_way)
+    hands.wrong(FREE_TRIES + 1)
+    with pytest.raises(Locked):
+        hands.access.log_in("Made-Up Maja", PIN, "10.0.0.1")
+    hands.time += FIRST_LOCK_S
+    hands.access.log_in("Made-Up Maja", PIN, "10.0.0.1")
+
+
+@IN_THE_WAY
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a.set_pin("Made-Up Maja", Role.MANAGER, "271828"),
+        lambda a: a.set_pin("New", Role.STAFF, PIN),
+        lambda a: a.remove("Made-Up Maja"),
+    ],
+)
+def test_people_are_not_changed_where_that_can_not_be_stored(
+    hands: Hands, in_the_way: str, change: Callable[[Access], None]
+) -> None:
+    token, _ = hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    block(hands, in_the_way)
+    with pytest.raises(OSError, match=in_the_way):
+        change(hands.access)
+    assert hands.access.people() == [("Made-Up Maja", Role.STAFF)]
+    assert hands.access.session(token) is not None
+    hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+
+
+def test_a_list_that_can_no_longer_be_read_lets_nobody_new_in(hands: Hands) -> None:
+    hands.path.write_text("{")
+    with pytest.raises(AccessError) as refused:
+        hands.access.log_in("Made-Up Maja", PIN, "10.0.0.9")
+    assert refused.value.key == "damaged"
+
+
+def test_nobody_is_changed_who_was_not_meant(hands: Hands) -> None:
+    with pytest.raises(Known) as refused:
+        hands.access.set_pin("made-up MAJA", Role.MANAGER, "271828", new=True)
+    assert refused.value.person.name == "Made-Up Maja"
+    with pytest.raises(AccessError, match="no 'Milo' any more"):
+        hands.access.set_pin("Milo", Role.MANAGER, "271828", new=False)
+    assert hands.access.people() == [("Made-Up Maja", Role.STAFF)]
+
+
+def test_the_last_manager_stays_one_unless_root_says_otherwise(hands: Hands) -> None:
+    hands.access.set_pin("Max", Role.MANAGER, PIN)
+    for change in (
+        lambda: hands.access.set_pin("Max", Role.STAFF, PIN, keeps_manager=True),
+        lambda: hands.access.remove("Max", keeps_manager=True),
+    ):
+        with pytest.raises(AccessError) as refused:
+            change()
+        assert refused.value.key == "last_manager"
+    hands.access.set_pin("Max", Role.STAFF, PIN)
 
 
 def test_a_look_does_not_wait_for_who_writes(hands: Hands) -> None:

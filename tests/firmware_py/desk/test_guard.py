@@ -158,6 +158,26 @@ def test_what_was_done_is_not_called_undone_where_the_trail_can_not_be_written(
     assert "the audit trail can't be written, 'look' is missing in it" in caplog.text
 
 
+def test_a_full_disk_keeps_nobody_from_the_desk_where_it_is_mended(
+    client: Browser, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "audit.jsonl").mkdir()
+    (tmp_path / "access.json.part").mkdir()
+    sign_in(client)
+    csrf = client.get("/desk/plain").text.rpartition(" ")[2]
+    assert client.post("/desk/log-out", data={"csrf": csrf}).status_code == 303
+    assert client.get("/desk/plain").status_code == 303
+    assert "'log_in' is missing in it" in caplog.text
+    assert "'log_out' is missing in it" in caplog.text
+
+
+def test_who_may_log_in_is_not_guessed_when_that_can_not_be_read(client: Browser, tmp_path: Path) -> None:
+    (tmp_path / "access.json").write_text("{")
+    answer = client.post("/desk/log-in", data={"name": NAME, "pin": PIN}, headers={"accept-language": "en"})
+    assert answer.status_code == 503
+    assert "the list of who may can" in answer.text
+
+
 def test_a_browser_part_of_a_page_is_sent_to_the_log_in_as_a_whole(client: Browser) -> None:
     answer = client.get("/desk/plain", headers={"HX-Request": "true"})
     assert (answer.status_code, answer.headers["hx-redirect"]) == (401, "/desk/log-in")

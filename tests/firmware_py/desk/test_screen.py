@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from html import unescape
 from pathlib import Path
 
 import pytest
 
 from firmware_py.desk.render import Renderer
-from firmware_py.desk.screen import KIND, STAY_S, _idle, _personal
+from firmware_py.desk.screen import KIND, STAY_S, _frames, _idle, _personal
+from firmware_py.desk.whose import LATE
 from kiosk.signals import Signal
 from kiosk.values import Language
 from tests.pages.screens import config_of, introduced, place_of, scene, shown
@@ -66,3 +68,38 @@ def test_every_trouble_is_seen_and_spoken(trouble: str | None, language: Languag
         assert words in seen
         assert words in spoken
         assert 'name="mood"' not in seen
+
+
+@pytest.mark.parametrize("other", ["demo-2", None])
+@pytest.mark.parametrize("late", LATE)
+@pytest.mark.parametrize("reader", ["door", ""])
+def test_a_late_answer_is_not_shown_to_who_came_next(late: Signal, other: str | None, reader: str, tmp_path: Path) -> None:
+    """Nor to a stranger, who has no visit; and whoever comes back is the one who is there."""
+    frames = _frames(place_of(config_of(Language.SV, tmp_path), tmp_path), Language.SV, reader)
+    first, next_one = shown(Signal.WELCOME, Language.SV), shown(Signal.WELCOME, Language.SV, visit=other)
+    answer = shown(late, Language.SV)
+    back = shown(Signal.ALREADY_HERE, Language.SV)
+
+    async def story() -> list[bool]:
+        return [
+            bool(await frames(each)) for each in (first, answer, next_one, answer, {**answer, "visit": other}, back, answer)
+        ]
+
+    assert asyncio.run(story()) == [True, True, True, False, True, True, True]
+
+
+def test_who_taps_at_another_reader_takes_nobodys_late_answer(tmp_path: Path) -> None:
+    frames = _frames(place_of(config_of(Language.SV, tmp_path), tmp_path), Language.SV, "door")
+    elsewhere = shown(Signal.WELCOME, Language.SV, visit="demo-2", reader="other")
+
+    async def story() -> list[bool]:
+        events = shown(Signal.WELCOME, Language.SV), elsewhere, introduced(Language.SV)
+        return [bool(await frames(each)) for each in events]
+
+    assert asyncio.run(story()) == [True, False, True]
+
+
+def test_an_older_terminal_need_not_say_at_which_reader_a_mood_waits(tmp_path: Path) -> None:
+    config = config_of(Language.SV, tmp_path)
+    older = {key: value for key, value in scene(config).items() if key != "chosen_at"}
+    assert _idle(place_of(config, tmp_path), older, "door")["trouble"] == ""

@@ -36,6 +36,9 @@ from firmware_py.desk.server import (
     opened,
 )
 from firmware_py.terminal.notify import Notifier
+from kiosk.jobs import JobState
+from kiosk.values import Cause
+from tests.firmware_py.terminal.harness import Door
 from tests.rigs.pages import MANAGER, NAME, PagesProcess, sign_in
 
 FIKATAP = Path(sys.executable).with_name("fikatap")
@@ -244,3 +247,23 @@ def test_the_slip_leads_to_the_desk_and_names_its_certificate(folder: Path) -> N
         assert begins
         assert shown.startswith(begins[0].replace(":", ""))
         assert f".local:{pages.port}/desk" in said
+
+
+def test_the_slip_is_printed_by_the_running_terminal(folder: Path, tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        pages = PagesProcess(folder, door.socket)
+        door.until_printer(None)
+        said = run(pages, "slip", "--print").stdout
+        (job,) = door.slips()
+        assert said == f"on its way to the printer: {job.id}\n"
+        assert door.until_jobs(JobState.CONFIRMED)[0].job == job.id
+        own = certificate.kept(pages.folder)
+        assert own is not None
+        paper = door.printer.papers[-1]
+        assert own.begins in "".join(paper.texts)
+        assert paper.qr[0] in run(pages, "slip").stdout.splitlines()
+        door.printer.paper_out()
+        door.until_printer(Cause.PAPER_OUT)
+        assert "can't print now (paper_out)" in run(pages, "slip", "--print").stdout
+    told = run(pages, "slip", "--print")
+    assert (told.returncode, "needs the running terminal" in told.stderr) == (1, True)

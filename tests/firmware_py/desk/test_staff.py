@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from firmware_py.demo import Cafe
 from firmware_py.desk.access import Role
-from firmware_py.desk.guard import MOST_FIELDS
+from firmware_py.desk.guard import MOST_BODY, MOST_FIELDS, own_names
 from firmware_py.desk.render import Renderer
 from firmware_py.desk.staff.deeds import DEEDS
+from firmware_py.desk.staff.devices import addresses
 from firmware_py.desk.staff.evening import BOTTOM, HEIGHT, LEFT, MOST_LABELS, MOST_LINES, RIGHT, TOP, WIDTH, plot
-from firmware_py.desk.staff.now import Todo
+from firmware_py.desk.staff.now import Todo, _spans, todos
 from firmware_py.desk.staff.turn import HOME, inside, link
 from firmware_py.desk.staff.words import Words
 from firmware_py.office import CommandError
 from firmware_py.terminal.control import ControlClient
 from firmware_py.terminal.loop import _NOT_ENROLLED
+from firmware_py.terminal.staff import NO_PRINTER
 from firmware_py.terminal.supervise import Health
 from kiosk.badge import SlipKind
 from kiosk.effects import Notice
 from kiosk.jobs import JobState
 from kiosk.values import Cause, Language, Mood
+
+SHUT = ("no_storage", "no_key", "no_ledger", "no_copies")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,7 @@ def test_refusals_that_staff_meets_are_in_the_readers_language(words: Words) -> 
             _refusal(client, "visits.checkin", member="m0001"),
             _refusal(client, "members.remove", member="m0001"),
         ]
-    for error in [*sentences, *map(CommandError, _NOT_ENROLLED.values())]:
+    for error in [*sentences, *map(CommandError, (*_NOT_ENROLLED.values(), NO_PRINTER))]:
         assert words.refusal(error) != str(error), error
 
 
@@ -70,8 +76,8 @@ def test_whatever_the_terminal_can_say_has_its_words(language: Language) -> None
     words = Words(Renderer().texts, language, Language.SV)
     of_a_printer = set(Cause) - {Cause.STALE, Cause.UNPRINTABLE, Cause.LEFT, Cause.REPLACED}
     values: dict[str, Iterable[str]] = {
-        "do": [*of_a_printer, "no_reader", "no_storage", Notice.UNKNOWN_CARD, Notice.BLOCKED_CARD],
-        "todo": ["no_reader", "no_storage"],
+        "do": [*of_a_printer, "no_reader", *SHUT, Notice.UNKNOWN_CARD, Notice.BLOCKED_CARD],
+        "todo": ["no_reader", *SHUT],
         "state": JobState,
         "what": ["badge", *SlipKind],
         "health": Health,
@@ -79,17 +85,38 @@ def test_whatever_the_terminal_can_say_has_its_words(language: Language) -> None
         "said": [f"mood_{mood}" for mood in Mood],
         "role": Role,
         "language": Language,
-        "did": [deed.command.replace(".", "_") for deed in DEEDS.values()],
+        "did": ["desk_slip", *(deed.command.replace(".", "_") for deed in DEEDS.values())],
     }
     assert [f"{key}.{value}" for key, those in values.items() for value in those if not words.has(f"{key}.{value}")] == []
 
 
-def test_other_refusals_are_said_as_the_terminal_says_them(words: Words) -> None:
-    assert words.refusal(CommandError("the moon is in the way")) == "the moon is in the way"
+@pytest.mark.parametrize(
+    ("came_to", "first"),
+    [
+        ("192.168.1.20", ["https://192.168.1.20:8443/desk"]),
+        ("::ffff:192.168.1.20", ["https://192.168.1.20:8443/desk"]),
+        ("fd00::20", ["https://[fd00::20]:8443/desk"]),
+        ("127.0.0.1", []),
+        ("fe80::20%wlan0", []),
+    ],
+)
+def test_other_phones_find_the_desk_where_this_one_did_and_by_its_name(came_to: str, first: list[str]) -> None:
+    assert addresses(came_to, 8443) == [*first, f"https://{own_names()[1]}:8443/desk"]
 
 
-def test_many_notices_are_settled_by_as_few_fields_as_a_form_may_have(words: Words) -> None:
-    todo = Todo("the same again", notices=list(range(1, 151)))
+def test_an_older_terminal_need_not_say_whether_it_is_shut(words: Words) -> None:
+    printer = {"configured": True, "cause": None, "paper_low": False}
+    told = {"status": {"printer": printer, "devices": [], "stores": False}, "jobs.list": []}
+
+    async def read(command: str) -> Any:
+        return told[command]
+
+    turn: Any = SimpleNamespace(words=words, read=read)
+    assert asyncio.run(todos(turn, {"trouble": None, "printer": printer})) == []
+
+
+def test_many_notices_are_settled_by_one_field(words: Words) -> None:
+    todo = Todo("the same again", notices=list(range(1, 2_001)))
     page = Renderer().html(
         "desk/_now.html",
         Language.DA,
@@ -102,9 +129,15 @@ def test_many_notices_are_settled_by_as_few_fields_as_a_form_may_have(words: Wor
         back=HOME,
         link=link,
     )
-    assert page.count('name="notice"') == len(todo.settled)
-    assert 0 < len(todo.settled) < MOST_FIELDS - 10
-    assert todo.settled[0] == 1
+    assert page.count("<input") < MOST_FIELDS
+    assert len(page) < MOST_BODY
+    assert page.count('name="notices"') == 1
+    assert " 1999 2000" in page
+
+
+def test_numbers_are_noted_in_few_characters() -> None:
+    assert _spans([3, 1, 2, 9, 11, 12]) == "1-3 9 11-12"
+    assert _spans([]) == ""
 
 
 def test_what_keeps_two_apart_is_in_the_readers_language(words: Words) -> None:

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from drivers.matching.wire import Presence, RosterCard, RosterEntry, RosterPage, VisitClosed
+from drivers.matching.wire import HostRuled, Presence, RosterCard, RosterEntry, RosterPage, VisitClosed
 from firmware_py.ledger import DAY_MS, Ledger
 from firmware_py.matching.copy import ALONE_MS, SLICE, RosterCopy
 from firmware_py.matching.journal import BATCH, MOST, Outbox, presence
 from kiosk.effects import Ending
-from kiosk.values import CardId, Language, Member, MemberId, Visit, VisitId
+from kiosk.values import CardId, Language, Member, MemberId, Ruling, Visit, VisitId, pair_of
 from tests.firmware_py.ledgers import at
 
 KEY = "k1"
@@ -157,6 +157,43 @@ def test_a_copy_is_stale_after_two_weeks_by_either_clock_and_then_erased(ledger:
     assert not copy.is_stale(at(14 * day_s))
 
 
+def broken_off(ledger: Ledger, copy: RosterCopy) -> RosterCopy:
+    """Have the power cut while a stale copy of 120 members is being erased; return what the next start finds."""
+    take(copy, 0, RosterPage(version=5, entries=tuple(entry(number, 5) for number in range(120)), whole=True))
+    copy.alone(ALONE_MS)
+    next(copy.wipe())
+    assert len(ids(ledger)) == 120 - SLICE
+    return RosterCopy(ledger, ledger.remove_members)
+
+
+def test_a_wipe_that_a_power_cut_broke_off_is_still_to_be_done(ledger: Ledger, copy: RosterCopy) -> None:
+    again = broken_off(ledger, copy)
+    assert again.is_stale(at(0, trusted=False))
+    for _ in again.wipe():
+        pass
+    assert ids(ledger) == []
+    assert not again.is_stale(at(0, trusted=False))
+
+
+def test_after_a_wipe_that_was_broken_off_nobody_is_missing_when_the_service_is_back(ledger: Ledger, copy: RosterCopy) -> None:
+    again = broken_off(ledger, copy)
+    everybody = tuple(entry(number, 5) for number in range(120))
+    since = again.stand().version
+    news = tuple(each for each in everybody if each.version > since)
+    take(again, since, RosterPage(version=4, entries=news[:60], whole=since == 0, more=True))
+    assert not again.is_stale(at(0, trusted=False)), "or a long roster would be erased before it is all there"
+    take(again, 4, RosterPage(version=5, entries=news[60:]))
+    assert ids(ledger) == [each.id for each in everybody]
+
+
+def test_what_was_asked_for_before_a_wipe_is_let_go(ledger: Ledger, copy: RosterCopy) -> None:
+    take(copy, 0, RosterPage(version=5, entries=(entry(1, 5), entry(2, 5)), whole=True))
+    for _ in copy.wipe():
+        pass
+    take(copy, 5, RosterPage(version=6, entries=(entry(2, 6),)))
+    assert (ids(ledger), copy.stand().version) == ([], 0), "it asks for all again"
+
+
 def test_a_large_roster_takes_no_more_memory_than_a_page(ledger: Ledger, copy: RosterCopy) -> None:
     """A slice of a roster of a million; each page is made when it is asked for, and gone when it was taken in."""
     tracemalloc.start()
@@ -197,6 +234,33 @@ def test_what_could_not_be_read_at_the_service_is_forgotten_and_all_else_is_sent
     assert [fact.what for fact in upload.facts] == [VisitClosed(visit=VisitId("t-1"), why=Ending.TAPPED)]
     outbox.delivered(upload.upto)
     assert outbox.is_empty()
+
+
+def test_what_the_host_decided_waits_in_the_outbox_until_it_was_delivered(ledger: Ledger) -> None:
+    outbox = Outbox(ledger)
+    one, two = (pair_of(who(1), who(number)) for number in (2, 3))
+    gone = VisitClosed(visit=VisitId("t-1"), why=Ending.TAPPED)
+    assert outbox.ruled() == set()
+    outbox.add(gone, HostRuled(one=one[1], other=one[0], ruling=Ruling.VETO), gone, HostRuled(one=two[0], other=two[1]))
+    for each in (outbox, Outbox(ledger)):  # the same after a restart
+        assert each.ruled() == {one, two}
+    outbox.delivered(2)
+    assert outbox.ruled() == {two}
+    outbox.add(HostRuled(one=one[0], other=one[1], ruling=Ruling.PIN))
+    assert outbox.ruled() == {one, two}
+    outbox.delivered(5)
+    assert outbox.ruled() == set()
+    outbox.add(gone, HostRuled(one=two[0], other=two[1], ruling=Ruling.PIN))
+    assert outbox.ruled() == {two}
+
+
+def test_a_fact_that_waits_long_is_looked_at_once_for_what_the_host_decided(ledger: Ledger) -> None:
+    outbox = Outbox(ledger)
+    outbox.add(HostRuled(one=who(1), other=who(2), ruling=Ruling.VETO))
+    assert outbox.ruled() == {pair_of(who(1), who(2))}
+    with ledger.transaction() as connection:
+        connection.execute("UPDATE outbox SET what = replace(what, ?, ?)", (who(2), who(3)))
+    assert outbox.ruled() == {pair_of(who(1), who(2))}
 
 
 def test_a_visit_is_told_so_that_it_can_be_read_whatever_was_taken_back() -> None:

@@ -14,7 +14,9 @@ from drivers.errors import DeviceRefused
 from drivers.matching.fake import Propose
 from drivers.matching.wire import (
     CardBound,
+    Fact,
     GroupSettled,
+    HostRuled,
     MatchSettled,
     MatchUndone,
     PairBlocked,
@@ -33,7 +35,7 @@ from kiosk.effects import Answer, Ending, FindMatch, SettleGroup, SettleMatch
 from kiosk.events import MatchAnswered, MatchFailed
 from kiosk.jobs import JobState
 from kiosk.signals import Signal
-from kiosk.values import Introduction, MemberId, Now, Reason, ReasonKind, TopicId, VisitId, WallTime, ZoneId
+from kiosk.values import Introduction, MemberId, Now, Reason, ReasonKind, Ruling, TopicId, VisitId, WallTime, ZoneId, pair_of
 from tests.firmware_py.matching.doors import Cafe, Gate, SharedDoor, first_other, proposal, settled
 from tests.firmware_py.terminal import harness
 from tests.firmware_py.terminal.harness import PATIENCE_S, person
@@ -406,6 +408,190 @@ def test_whom_the_host_decided_about_is_matched_here(cafe: Cafe, doors: tuple[Sh
     front.tap(2)
     front.until_answered(Signal.NOT_YET, 2)
     assert [presence.member for presence in cafe.hand.asked] == ["p1"]
+
+
+ONE_AND_TWO = pair_of(person(1).id, person(2).id)
+
+
+def test_a_veto_made_at_one_door_holds_at_the_other_until_it_is_taken_back_there(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
+) -> None:
+    front, back = doors
+    front.call("visits.checkin", member="p1")
+    back.until(lambda door: door.state.partners())
+    back.call("match.veto", one="p1", other="p2")  # neither came in by this door
+    front.until(lambda door: door.state.rulings == {ONE_AND_TWO: Ruling.VETO})
+    assert front.call("match.rulings") == [{"one": "p1", "other": "p2", "ruling": "veto"}]
+    front.call("match.veto", one="p2", other="p1")  # which is no news
+    cafe.hand.propose = first_other
+    front.call("visits.checkin", member="p2")
+    front.until(lambda door: settled(door, 2))
+    assert (told := settled(front, 2)) is not None
+    assert told.partner is None
+    front.call("match.unveto", one="p1", other="p2")
+    back.until(lambda door: door.state.rulings == {})
+    facts = [fact.what for fact in cafe.hand.facts if isinstance(fact.what, HostRuled)]
+    assert [fact.ruling for fact in facts] == [Ruling.VETO, None]
+
+
+def test_a_pin_made_at_one_door_introduces_two_who_came_in_by_the_other(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
+) -> None:
+    front, back = doors
+    for number in (1, 3):  # who have nothing to give each other
+        front.call("visits.checkin", member=f"p{number}")
+    front.until(lambda door: settled(door, 3))
+    back.until(lambda door: len(door.state.partners()) == 2)
+    assert back.call("match.pin", one="p1", other="p3")["both_here"]
+    front.seen.until(SettleMatch, lambda each: each.partner is not None)
+    for door in doors:
+        door.until(lambda each: each.state.rulings == {})
+    assert cafe.hand.rulings == {}
+    assert [each.partner for door in doors for each in door.seen.of(SettleMatch)].count(None) == 2, "once, and by one door"
+
+
+def test_of_two_who_are_to_meet_the_one_of_the_door_where_it_was_said_gets_the_badge(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
+) -> None:
+    front, back = doors
+    front.call("visits.checkin", member="p1")
+    back.call("visits.checkin", member="p3")
+    back.until(lambda door: door.state.partners().keys() == {visit for each in doors for visit in each.state.visits})
+    assert back.call("match.pin", one="p1", other="p3") == {"pinned": ["p1", "p3"], "both_here": True, "apart": None}
+    (told,) = back.seen.until(SettleMatch, lambda each: each.partner is not None)
+    assert (told.member, told.partner) == ("p3", "p1")
+    for door in doors:
+        door.until(lambda each: each.state.rulings == {} and each.outbox() == [])
+    assert cafe.hand.rulings == {}
+
+
+def test_what_was_decided_with_the_cable_out_holds_at_both_doors_afterwards(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
+) -> None:
+    front, back = doors
+    for number in (1, 3):
+        front.call("visits.checkin", member=f"p{number}")
+    back.until(lambda door: len(door.state.partners()) == 2)
+    front.call("match.veto", one="p3", other="p4")
+    back.until(lambda door: len(door.state.rulings) == 1)
+    front.until(lambda door: door.outbox() == [])
+    cafe.hand.gone()
+    for door in doors:
+        door.until_health(NEWS, Health.DOWN)
+    front.call("match.veto", one="p1", other="p2")
+    back.call("match.unveto", one="p3", other="p4")
+    assert front.state.rulings.keys() == {ONE_AND_TWO, pair_of(person(3).id, person(4).id)}
+    assert back.state.rulings == {}
+    cafe.hand.well()
+    for door in doors:
+        door.until(lambda each: each.state.rulings == {ONE_AND_TWO: Ruling.VETO})
+    assert cafe.hand.rulings == {ONE_AND_TWO: Ruling.VETO}
+
+
+def test_what_a_door_is_still_to_report_stands_until_it_has(cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]) -> None:
+    front, back = doors
+    front.call("visits.checkin", member="p1")
+    front.until(lambda door: door.outbox() == [])
+    cafe.hand.spurn()
+    front.call("match.veto", one="p1", other="p2")
+    one_and_four = pair_of(person(1).id, person(4).id)
+    for pair in (ONE_AND_TWO, one_and_four):
+        with cafe.hand.changed:
+            cafe.hand._rule(pair, Ruling.PIN)  # said at some other door
+    front.until(lambda door: one_and_four in door.state.rulings)
+    assert front.state.rulings == {ONE_AND_TWO: Ruling.VETO, one_and_four: Ruling.PIN}
+    back.until(lambda door: door.state.rulings == {ONE_AND_TWO: Ruling.PIN, one_and_four: Ruling.PIN})
+    cafe.hand.well()
+    back.until(lambda door: door.state.rulings == front.state.rulings)
+
+
+def test_a_service_that_is_an_older_copy_is_told_again_what_was_decided_by_the_visitors_own_door(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
+) -> None:
+    front, back = doors
+    front.call("visits.checkin", member="p1")
+    front.call("match.veto", one="p1", other="p2")
+    back.until(lambda door: door.state.rulings)
+    front.until(lambda door: door.outbox() == [])
+    with cafe.hand.changed:
+        cafe.hand._rulings.clear()
+        cafe.hand._floor = cafe.hand._version = 2
+    cafe.hand.admit(person(5))
+    cafe.hand.until(lambda hand: hand.rulings == {ONE_AND_TWO: Ruling.VETO})
+    reported = [fact.source for fact in cafe.hand.facts if isinstance(fact.what, HostRuled)]
+    assert len(reported) == 2
+    assert all(source.startswith("front-") for source in reported)
+
+
+def test_what_the_service_has_forgotten_no_door_brings_back(cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]) -> None:
+    front, back = doors
+    front.call("visits.checkin", member="p1")
+    front.call("match.veto", one="p1", other="p2")
+    back.until(lambda door: door.state.rulings)
+    front.until(lambda door: door.outbox() == [])
+    one_and_four = pair_of(person(1).id, person(4).id)
+    with cafe.hand.changed:
+        cafe.hand._rulings.clear()  # as when the day is over
+        cafe.hand._rule(one_and_four, Ruling.VETO)
+    cafe.hand.begin_anew()
+    for door in doors:
+        door.until(lambda each: one_and_four in each.state.rulings)
+    assert front.state.rulings == {ONE_AND_TWO: Ruling.VETO, one_and_four: Ruling.VETO}, "its visitor is still here"
+    back.until(lambda door: door.state.rulings == {one_and_four: Ruling.VETO})
+    front.call("match.veto", one="p1", other="p3")
+    cafe.hand.until(lambda hand: len(hand.rulings) == 2)
+    assert cafe.hand.rulings == {one_and_four: Ruling.VETO, pair_of(person(1).id, person(3).id): Ruling.VETO}
+
+
+def test_a_door_that_was_off_overnight_does_not_bring_back_what_was_decided(cafe: Cafe) -> None:
+    with cafe.door("back") as back, ExitStack() as stack:
+        stack.callback(cafe.hand.gone)
+        back.until_known(1)
+        with cafe.hand.changed:
+            cafe.hand._rule(ONE_AND_TWO, Ruling.VETO)  # said at another door, where the two came in
+        back.until(lambda door: door.state.rulings)
+    cafe.hand.well()
+    with cafe.hand.changed:
+        cafe.hand._rulings.clear()
+    cafe.hand.begin_anew()
+    cafe.hand.gone()
+    with cafe.door("back") as back, ExitStack() as stack:
+        stack.callback(cafe.hand.gone)
+        back.call("visits.checkin", member="p1")
+        assert back.state.rulings == {}
+        cafe.hand.well()
+        back.until(lambda door: door.outbox() == [] and cafe.hand.here)
+    assert [fact for fact in cafe.hand.facts if isinstance(fact.what, HostRuled)] == []
+
+
+def test_the_simulated_service_keeps_what_was_decided_about_somebody_who_was_here_all_along(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
+) -> None:
+    front, _ = doors
+    front.call("visits.checkin", member="p1")
+    front.call("match.veto", one="p1", other="p2")
+    front.until(lambda door: door.outbox() == [])
+    (visit,) = cafe.hand.here
+    closed = VisitClosed(visit=visit, why=Ending.UNCONFIRMED)
+    cafe.hand.take([Fact(id="f-1", source="f", seq=1, time_ms=None, what=closed)])
+    assert (cafe.hand.here, cafe.hand.rulings) == ({}, {ONE_AND_TWO: Ruling.VETO})
+
+
+def test_what_was_decided_about_somebody_who_is_not_on_the_roster_here_waits_for_them(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
+) -> None:
+    front, _ = doors
+    front.call("visits.checkin", member="p1")
+    stranger = person(61)
+    with cafe.hand.changed:
+        cafe.hand._rule(pair_of(person(1).id, stranger.id), Ruling.VETO)
+    front.until(lambda door: door.terminal._shared is not None and door.terminal._shared._unruled)
+    assert front.state.rulings == {}
+    cafe.admit([61])
+    front.until(lambda door: door.state.rulings == {pair_of(person(1).id, stranger.id): Ruling.VETO})
+    cafe.hand.erase(stranger.id)
+    front.touch("01020304")  # nobody's: the roster is asked for anew
+    front.until(lambda door: door.state.rulings == {})
 
 
 def test_who_came_in_by_another_door_hears_at_their_next_tap_who_was_sent_to_them_once(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import func, select
 
-from firmware_py.matching_service.keeping import DAY_MS, last_closing, tidy
+from firmware_py.matching_service.keeping import DAY_MS, keep_house, last_closing, tidy
 from firmware_py.matching_service.tables import answer, fact, match, met, visit
 from tests.firmware_py.matching_service.house import ALMA, BO, House, play
 
@@ -85,3 +86,27 @@ def test_introductions_are_kept_for_six_months_and_the_journal_for_thirty_days(u
         assert (await door.check_in(BO)).introduction is not None
 
     play(url, story)
+
+
+def test_the_house_is_kept_whatever_went_wrong_the_last_time(sqlite: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def story(house: House) -> None:
+        again = asyncio.Event()
+        asked = 0
+
+        def clock() -> int:
+            nonlocal asked
+            asked += 1
+            if asked == 1:
+                raise ValueError("a time that is none")
+            again.set()
+            return house.now_ms
+
+        keeping = asyncio.create_task(keep_house(house.database, clock, every_s=0.01))
+        async with asyncio.timeout(20):
+            await again.wait()
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        assert [record.message for record in caplog.records] == ["not all was tidied up"]
+        assert caplog.records[0].exc_info is not None
+
+    play(sqlite, story)

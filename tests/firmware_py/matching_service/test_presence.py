@@ -94,9 +94,9 @@ def test_how_long_somebody_talks_is_told_on_no_clock(sqlite: str) -> None:
 def test_what_was_committed_while_versions_were_looked_at_is_no_older_database() -> None:
     memories = Memories()
     memory = memories.of("kaffe", "mitte")
-    memory.keep(State(7, 0, {}, {}))
+    memory.keep(State(7, 0, {}, {}, {}))
     before = memories.version("mitte")
-    memory.keep(State(8, 0, {}, {}))  # a check-in, after the database was asked and before it answered
+    memory.keep(State(8, 0, {}, {}, {}))  # a check-in, after the database was asked and before it answered
     assert not memories.looked("mitte", 7, before)
     assert memories.of("kaffe", "mitte") is memory
     assert memories.looked("mitte", 5, before), "a database from a backup is older than what was known before"

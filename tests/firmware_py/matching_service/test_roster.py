@@ -11,7 +11,7 @@ from drivers.matching import wire
 from firmware_py.matching_service.administration import add_venue
 from firmware_py.matching_service.roster import remove_member
 from firmware_py.matching_service.tables import chain
-from kiosk.values import MemberId
+from kiosk.values import Introduction, MemberId, Reason, ReasonKind, TopicId, VisitId, ZoneId
 from tests.firmware_py.matching_service.house import ALMA, BO, Door, House, play, somebody
 
 
@@ -150,5 +150,30 @@ def test_another_chain_has_its_own_members(url: str) -> None:
         await house.members(somebody("zoe", "", "export"), chain="rival")
         assert [entry.id for entry in (await door.roster()).entries] == ["zoe"]
         assert len((await (await house.door()).roster()).entries) == 3
+
+    play(url, story)
+
+
+def test_topics_that_the_word_list_does_not_hold_are_kept_and_count_for_nothing(url: str) -> None:
+    async def story(house: House) -> None:
+        door = await house.door()
+        strange = somebody("strange", "alchemy", "astrology"), somebody("odd", "astrology export", "alchemy pricing")
+        await house.members(*strange)
+        entries = {entry.id: entry for entry in (await door.roster()).entries}
+        member = entries[strange[0].id].member
+        assert member is not None
+        assert (member.seeks, member.offers) == (strange[0].seeks, strange[0].offers)
+        assert (await door.check_in(strange[0])).introduction is None
+        found = (await door.check_in(strange[1])).introduction
+        assert found is None, "what each of them gives the other is on no list"
+        found = (await door.check_in(ALMA)).introduction
+        assert found is not None, "the neighbour's topics are"
+        assert found.partner == "front-2"
+        told = Introduction(
+            VisitId("front-1"), VisitId("front-3"), Reason(ReasonKind.ASK, ask=TopicId("alchemy")), ZoneId("window"), 500
+        )
+        fact = wire.MatchSettled(visit=told.visit, member=strange[0].id, zone=told.zone, introduction=told, partner=ALMA.id)
+        assert await door.report(fact) == wire.Taken(accepted=1, duplicates=0)
+        assert (await door.visit("front-3")).approached == 1
 
     play(url, story)

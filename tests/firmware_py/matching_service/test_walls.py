@@ -13,7 +13,7 @@ from drivers.matching import wire
 from firmware_py.matching_service.administration import add_venue
 from firmware_py.matching_service.database import Database
 from firmware_py.matching_service.tables import OF_A_CHAIN, OF_A_VENUE, metadata, touched
-from kiosk.values import CardId
+from kiosk.values import CardId, Ruling
 from tests.firmware_py.matching_service.house import ALMA, BO, ZONES, House, migrated, play, somebody
 from tests.rigs.postgres import OWNER, Postgres
 
@@ -31,6 +31,7 @@ async def fill(house: House) -> None:
             door.told("front-2", other, "front-1", one),
             wire.CardBound(card=CardId("ab" * 32), member=one.id, key="k1"),
             wire.PairBlocked(one=one.id, other=other.id),
+            wire.HostRuled(one=one.id, other=other.id, ruling=Ruling.VETO),
         )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import stat
 from collections.abc import Iterator
@@ -399,6 +400,47 @@ def test_all_open_notices_are_printed_as_one_slip(tmp_path: Path) -> None:
         ]
         door.printer.paper_in()
         assert door.until_jobs(JobState.CONFIRMED)[0].job == slip.id
+
+
+ADDRESS, FINGERPRINT = "https://kafe.local:8443/desk", "AB:CD:EF:01:23:45:67:89:0A:BC:DE:F0"
+
+
+def test_the_desks_slip_is_a_job_like_any_other(tmp_path: Path) -> None:
+    with Door(tmp_path) as door:
+        door.printer.paper_out()
+        door.until_printer(Cause.PAPER_OUT)
+        ordered = door.call("desk.slip", addresses=[ADDRESS], fingerprint=FINGERPRINT)
+        assert ordered == {"job": door.slips()[-1].id, "cause": "paper_out"}
+        (row,) = door.call("jobs.list")
+        assert (row["job"], row["what"], row["state"], row["can"]) == (ordered["job"], "desk", "queued", [])
+    door.printer.paper_in()
+    # Journalled, and so printed after a restart.
+    with Door(tmp_path) as door:
+        assert door.until_jobs(JobState.CONFIRMED)[0].job == ordered["job"]
+        assert door.printer.papers[-1].qr == (ADDRESS,)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "fingerprint", "why"),
+    [
+        ([], FINGERPRINT, "takes 1 to 4 addresses, not 0"),
+        ([ADDRESS] * 5, FINGERPRINT, "takes 1 to 4 addresses, not 5"),
+        (
+            [ADDRESS, "http://kafe.local/desk"],
+            FINGERPRINT,
+            "'http://kafe.local/desk' is no address of a desk; one is 'https://",
+        ),
+        (["https://evil.example/login"], FINGERPRINT, "is no address of a desk"),
+        (["https://a@evil.example/desk"], FINGERPRINT, "is no address of a desk"),
+        ([f"https://{'k' * 90}.local/desk"], FINGERPRINT, "up to 100 characters"),
+        ([ADDRESS], "AB:CD", "'AB:CD' is not the beginning of a fingerprint: 8 to 32 bytes, such as 'AB:CD:…'"),
+        ([ADDRESS], FINGERPRINT.lower(), "is not the beginning of a fingerprint"),
+        (ADDRESS, FINGERPRINT, "desk.slip: Expected `array`, got `str`"),
+    ],
+)
+def test_what_is_no_slip_of_a_desk_is_told(door: Door, addresses: Any, fingerprint: str, why: str) -> None:
+    with pytest.raises(CommandError, match=re.escape(why)):
+        door.call("desk.slip", addresses=addresses, fingerprint=fingerprint)
 
 
 def test_a_member_of_whom_nobody_knew_is_checked_in_anew_by_staff(tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ def test_who_is_here_and_whom_they_met_are_listed(tmp_path: Path, capsys: pytest
         badge = door.queued()[-1].badge
         assert badge is not None
         assert badge.introduction is not None
+        assert run(tmp_path, door, capsys, "match", "veto", "p1", "p3")[0] == 0
         said = run(tmp_path, door, capsys, "match", "list")[1]
+        assert "p1 and p3 are kept apart: the host says so" in said
         assert "Person 2 (p2) to Person 1 (p1), library" in said
         assert badge.introduction.reason in said
         said = run(tmp_path, door, capsys, "figures")[1]

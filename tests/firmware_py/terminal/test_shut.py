@@ -23,8 +23,10 @@ from firmware_py.database import LedgerError, LedgerInUse, LedgerTooNew
 from firmware_py.demo import card_of
 from firmware_py.keys import VenueKey, VenueKeyError, key_path
 from firmware_py.ledger import Ledger
+from firmware_py.office import CommandError
 from firmware_py.recovery import CopiesAway, LedgerLost
 from firmware_py.terminal import shut
+from firmware_py.terminal.control import ControlClient, ControlSocket, HungUp
 from firmware_py.terminal.notify import Notifier
 from firmware_py.terminal.shut import Reason, ShutDoor, open_sometime
 from firmware_py.wiring import Wiring
@@ -129,6 +131,57 @@ def test_why_it_is_shut_is_told_to_systemd_and_by_the_lights(tmp_path: Path, rea
         lights.until(lambda hand: Signal.TELL_STAFF in hand.signals, PATIENCE_S)
         assert not came
     assert came == ["what is behind"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "key"),
+    [
+        (VenueKeyError("gone"), "no_key"),
+        (LedgerLost("gone"), "no_ledger"),
+        (CopiesAway("gone"), "no_copies"),
+        (LedgerError("full"), "no_storage"),
+    ],
+)
+def test_screen_and_desk_are_told_why_it_is_shut(tmp_path: Path, reason: Reason, key: str) -> None:
+    told, obstacles = Told(), Obstacles(reason)
+    with shut_door(tmp_path, obstacles, told) as came:
+        told.until("READY=1")
+        with ControlClient(tmp_path / "s", PATIENCE_S) as client, ControlClient(tmp_path / "s", PATIENCE_S) as watcher:
+            status, scene = client.call("status"), client.call("scene")
+            assert (status["shut"], status["stores"], status["ledger"]) == (key, False, None)
+            assert status["line"] == scene["line"]
+            assert status["line"].startswith("closed: ")
+            assert (scene["open"], scene["trouble"]) == (False, "no_storage")
+            assert [zone["here"] for zone in scene["zones"]] == [0] * len(scene["zones"])
+            assert (client.call("visits.list"), client.call("faults.list")) == ([], [])
+            for command in ("jobs.list", "members.list", "cards.enrol", "visits.checkin", "no.such"):
+                with pytest.raises(CommandError, match=f"the door is shut: {reason}"):
+                    client.call(command, member="m0001")
+            watcher.watch()
+            reader = FakeReader.hand(str(tmp_path))
+            reader.until_waited_for(PATIENCE_S)
+            watcher.call("status")  # by the same connection, so that it is told of what comes next
+            reader.tap(card_of(1))
+            while (seen := watcher.next_event())["kind"] == "Changed":
+                pass
+            assert (seen["kind"], seen["signal"], seen["name"]) == ("Shown", Signal.TELL_STAFF, None)
+        assert not came
+    assert came == ["what is behind"]
+    assert not (tmp_path / "s").exists(), "the open door makes its own"
+
+
+def test_a_shut_door_leaves_another_terminals_socket_alone(tmp_path: Path) -> None:
+    other = ControlSocket(tmp_path / "s", lambda message: None if isinstance(message, HungUp) else message.answer("other"))
+    other.open()
+    try:
+        told = Told()
+        with shut_door(tmp_path, Obstacles(LedgerError("no right to it")), told), ControlClient(tmp_path / "s") as client:
+            told.until("READY=1")
+            assert client.call("status") == "other"
+        with ControlClient(tmp_path / "s") as client:
+            assert client.call("status") == "other"
+    finally:
+        other.close()
 
 
 def test_each_reason_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

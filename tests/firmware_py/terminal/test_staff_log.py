@@ -27,7 +27,17 @@ from kiosk.values import Consents, Language, Member, MemberId, TopicId
 from tests.firmware_py.terminal.harness import Door
 
 ROOT = Path(__file__).parents[3]
-RUNNING = ("terminal", "matching", "recovery.py", "releases.py", "wiring.py", "ledger.py", "database.py", "backup.py")
+RUNNING = (
+    "terminal",
+    "matching",
+    "recovery.py",
+    "releases.py",
+    "wiring.py",
+    "ledger.py",
+    "database.py",
+    "backup.py",
+    "speech.py",
+)
 """What the terminal is made of when it runs."""
 
 
