@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -67,6 +68,8 @@ def _serve(args: argparse.Namespace) -> int:
             port = listener.getsockname()[1]
             taken = "" if args.port is not None or port == PORT else f" (port {PORT} is taken)"
             print(f"The virtual café is open: http://{HOST}:{port}{taken}; Ctrl-C closes it", flush=True)
+            # uvicorn sends itself the signal once more when all is done: then the café closes, and nothing is left behind.
+            signal.signal(signal.SIGTERM, lambda *_: None)
             serve(cafe, listener)
     return 0
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from urllib.request import urlopen
 
 import pytest
@@ -89,10 +91,15 @@ def test_a_profile_that_does_not_exist_is_refused_before_the_cafe_opens() -> Non
 
 
 @contextmanager
-def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the page; yield the program and what it says first."""
+def served(*arguments: str, folder: str = gettempdir()) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the page, with what it keeps meanwhile in a folder; yield the program and what it says first."""
     with subprocess.Popen(
-        [FIKATAP, "demo", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [FIKATAP, "demo", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TMPDIR": folder},
     ) as program:
         assert program.stdout is not None
         try:
@@ -101,9 +108,9 @@ def served(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             program.kill()
 
 
-def ctrl_c(program: subprocess.Popen[str]) -> tuple[str, str]:
-    """Press Ctrl-C; return what it says until it has ended."""
-    program.send_signal(signal.SIGINT)
+def ctrl_c(program: subprocess.Popen[str], how: signal.Signals = signal.SIGINT) -> tuple[str, str]:
+    """Press Ctrl-C, or end it otherwise; return what it says until it has ended."""
+    program.send_signal(how)
     said = program.communicate(timeout=60)
     assert program.returncode == 0, said
     return said
@@ -120,6 +127,16 @@ def test_the_page_is_served_on_this_machine_only_until_ctrl_c() -> None:
         with urlopen(f"{address[1]}/virtual/news") as news:
             assert news.readline().startswith(b"data: ")
             assert ctrl_c(program) == ("", "")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_nothing_is_left_behind_however_it_is_ended(how: signal.Signals) -> None:
+    with TemporaryDirectory(prefix="f-") as folder, served("--port", "0", folder=folder) as (program, line):
+        with urlopen(line.split()[5].rstrip(";")) as page:
+            assert page.status == 200
+        assert [*Path(folder).iterdir()]
+        assert ctrl_c(program, how) == ("", "")
+        assert not [*Path(folder).iterdir()]
 
 
 def listening(process: int) -> set[tuple[str, int]]:
