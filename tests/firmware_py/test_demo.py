@@ -171,7 +171,10 @@ def test_where_the_usual_port_is_taken_the_page_goes_to_another_and_says_so() ->
         with suppress(OSError):  # somebody else has it already
             stack.enter_context(socket.create_server(("127.0.0.1", PORT)))
         program, line = stack.enter_context(served())
-        assert re.search(r"http://127\.0\.0\.1:(?!8080)\d+ \(port 8080 is taken\);", line)
+        found = re.search(r"(http://127\.0\.0\.1:(?!8080)\d+) \(port 8080 is taken\);", line)
+        assert found is not None
+        with urlopen(found[1]) as page:
+            assert page.status == 200
         ctrl_c(program)
 
 

@@ -124,6 +124,7 @@ class Machine(Box):
 
     def tap(self, card: VirtualCard) -> None:
         """Hold a card to the reader until it was read."""
+        self.world.deserted()  # by each pcscd that was restarted
         for lying in (card, None):
             with self.world.changed:
                 self.world.card = lying
