@@ -44,6 +44,8 @@ PAGES = "fikatap-desk.service"
 PAGES_SOCKETS = ("fikatap-desk.socket", "fikatap-screen.socket")
 SPEECH = "fikatap-speech.service"
 ENGINE = "/usr/bin/espeak-ng"
+SPOKEN = "/tmp/spoken"
+"""What the program in its place was to speak, as it sees the file."""
 SCREEN, DESK = "http://127.0.0.1:8080", "https://localhost:8443"
 POLKIT_RULE = "/etc/polkit-1/rules.d/50-fikatap.rules"
 SHIPPED_WATCHDOG_S = 10
@@ -604,7 +606,7 @@ def test_what_the_pages_may_not_do_is_denied(box: Machine) -> None:
 @pytest.fixture
 def engine(box: Machine) -> Iterator[None]:
     """Put a program where espeak-ng would be: it keeps what it is to speak."""
-    box.write(ENGINE, "#!/bin/sh\ncat > /tmp/spoken\n")
+    box.write(ENGINE, f"#!/bin/sh\ncat > {SPOKEN}\n")
     box.run("chmod", "755", ENGINE)
     yield
     box.run("rm", ENGINE)
@@ -636,7 +638,7 @@ def test_what_the_screen_says_is_spoken_by_a_user_who_reaches_sound_only(box: Ma
     # Both ends of its line are in its own network.
     box.until(lambda: "/run/fikatap/control.sock" in box.run("cat", f"{itself}/net/unix", check=False), "connected")
     box.tap(VirtualCard(uid(302)))
-    spoken = f"{itself}/root/tmp/spoken"
+    spoken = f"{itself}/root{SPOKEN}"
     box.until(lambda: box.run("sh", "-c", f"test -s {spoken} && echo yes", check=False) == "yes", "spoken")
     assert box.run("stat", "-c", "%U", spoken) == "fikatap-speech"
     assert box.run("cat", spoken) not in "".join(box.journal(SPEECH))

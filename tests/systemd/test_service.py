@@ -24,6 +24,14 @@ def _verify(unit: Path) -> subprocess.CompletedProcess[str]:
     return _analyze("verify", "--recursive-errors=yes", unit)
 
 
+def _assert_a_hole_shows(unit: Path, wall: str) -> None:
+    whole = _exposure(unit)
+    text = unit.read_text("utf-8")
+    assert wall in text
+    unit.write_text(text.replace(wall, ""), "utf-8")
+    assert _exposure(unit) > whole
+
+
 def _exposure(unit: Path) -> float:
     """Return systemd's figure for what the service may do, from 0 (nothing) to 10."""
     result = _analyze("security", "--offline=true", "--no-pager", unit)
@@ -100,11 +108,7 @@ def test_the_drop_in_opens_the_network_and_little_else(unit: Path) -> None:
 
 @pytest.mark.parametrize("wall", ["SystemCallFilter=~@privileged @resources", "ProtectSystem=strict", "NoNewPrivileges=yes"])
 def test_a_hole_in_the_unit_shows_in_the_figure(unit: Path, wall: str) -> None:
-    whole = _exposure(unit)
-    text = unit.read_text("utf-8")
-    assert wall in text
-    unit.write_text(text.replace(wall, ""), "utf-8")
-    assert _exposure(unit) > whole
+    _assert_a_hole_shows(unit, wall)
 
 
 @pytest.fixture
@@ -157,11 +161,7 @@ def test_speech_is_shut_tightly(speech: Path) -> None:
 
 @pytest.mark.parametrize("wall", ["PrivateNetwork=yes", "DevicePolicy=closed", "ProtectSystem=strict", "User=fikatap-speech"])
 def test_a_hole_in_the_speech_unit_shows_in_the_figure(speech: Path, wall: str) -> None:
-    whole = _exposure(speech)
-    text = speech.read_text("utf-8")
-    assert wall in text
-    speech.write_text(text.replace(wall, ""), "utf-8")
-    assert _exposure(speech) > whole
+    _assert_a_hole_shows(speech, wall)
 
 
 def test_speech_that_is_not_configured_is_not_tried_again_and_reaches_sound_only() -> None:
