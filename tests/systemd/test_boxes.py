@@ -6,6 +6,7 @@ Figures are printed (`pytest -rP`). Where one of them is a promise, a busy machi
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
 import os
 import platform
@@ -56,6 +57,8 @@ MOST_IDLE = 0.1
 """Of one processor: many times what an idle terminal takes, and a fraction of what one takes that never waits."""
 DEBIANS = {"bookworm": "12", "trixie": "13"}
 PEOPLE = 400
+AT_THE_CUT = 200
+"""The first so many of them come in a row until the plug is pulled; the others one by one."""
 CAFE = """
 [cafe]
 name = "Kafé Provet"
@@ -90,6 +93,7 @@ class Machine(Box):
         self._serving = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.said = ""
         """What the installation said."""
+        self._unmet = itertools.count(AT_THE_CUT)
 
     def __enter__(self) -> Machine:
         self._serving.start()
@@ -133,6 +137,10 @@ class Machine(Box):
                 self.world.change()
             if lying is not None and not card.read.wait(20):
                 raise BoxError(f"{self.suite}: nobody read the card:\n" + "\n".join(self.journal()[-20:]))
+
+    def newcomer(self) -> int:
+        """Return the number of a member whom no other test checks in."""
+        return next(self._unmet)
 
     def device(self, name: str) -> str:
         """Return how a device stands."""
@@ -374,7 +382,7 @@ def test_the_drop_in_for_the_network_opens_what_it_names_only(box: Machine) -> N
 
 def test_the_reader_works_for_its_own_user_and_on_debian_13_by_the_rule_for_polkit(box: Machine) -> None:
     box.until_device("reader door", "up")
-    number = 300
+    number = box.newcomer()
     bind(box, number)
     before = box.here()
     box.tap(VirtualCard(uid(number)))
@@ -424,7 +432,7 @@ def test_a_badge_comes_out_of_a_network_printer_and_the_terminal_stays_small(box
             CAFE + f'\n[printer]\ndriver = "escpos"\nconnection = "{printer.connection}"\n',
         )
         box.fresh()
-        box.fikatap("visits", "checkin", "p301")
+        box.fikatap("visits", "checkin", f"p{box.newcomer()}")
         printer.until_papers(1, timeout=60)
         pid = box.main_pid()
         status = Path(f"/proc/{pid}/status").read_text()
@@ -632,12 +640,13 @@ def test_speech_that_nobody_asked_for_says_so_once_and_ends(box: Machine) -> Non
 def test_what_the_screen_says_is_spoken_by_a_user_who_reaches_sound_only(box: Machine) -> None:
     box.write(CONFIGURATION, CAFE + "\n[speech]\n")
     box.until_device("reader door", "up")
-    bind(box, 302)
+    number = box.newcomer()
+    bind(box, number)
     box.run("systemctl", "start", SPEECH)
     itself = f"/proc/{box.show('MainPID', unit=SPEECH)['MainPID']}"
     # Both ends of its line are in its own network.
     box.until(lambda: "/run/fikatap/control.sock" in box.run("cat", f"{itself}/net/unix", check=False), "connected")
-    box.tap(VirtualCard(uid(302)))
+    box.tap(VirtualCard(uid(number)))
     spoken = f"{itself}/root{SPOKEN}"
     box.until(lambda: box.run("sh", "-c", f"test -s {spoken} && echo yes", check=False) == "yes", "spoken")
     assert box.run("stat", "-c", "%U", spoken) == "fikatap-speech"
@@ -773,7 +782,7 @@ def test_a_hung_pcscd_costs_one_restart_at_most(box: Machine) -> None:
         print(f"{box.suite}: restarts for a hung pcscd: {box.show('NRestarts')['NRestarts']}")
         assert box.show("NRestarts")["NRestarts"] in {"0", "1"}
         # The door goes on.
-        assert box.fikatap("visits", "checkin", "p302").startswith("checked in")
+        assert box.fikatap("visits", "checkin", f"p{box.newcomer()}").startswith("checked in")
     finally:
         box.run("systemctl", "kill", "--signal=CONT", "pcscd.service")
     box.until_device("reader door", "up")
@@ -802,7 +811,7 @@ def test_a_wrong_configuration_is_one_clear_line_and_not_tried_again(box: Machin
 
 
 def test_after_a_pulled_plug_it_boots_ready_with_all_who_were_checked_in(box: Machine) -> None:
-    members = [f"p{number}" for number in range(200)]
+    members = [f"p{number}" for number in range(AT_THE_CUT)]
     program = (
         "import sys; from pathlib import Path; from firmware_py.office import open_office\n"
         f"with open_office(Path('{CONFIGURATION}')) as office:\n"
@@ -829,7 +838,7 @@ def test_after_a_pulled_plug_it_boots_ready_with_all_who_were_checked_in(box: Ma
             acknowledged.append(line.strip())
             if len(acknowledged) == 40:
                 box.cut()
-    assert 40 <= len(acknowledged) < 200
+    assert 40 <= len(acknowledged) < AT_THE_CUT
     began = time.monotonic()
     box.boot()
     ready = box.until(lambda: box.life()[1], "ready")
