@@ -6,7 +6,9 @@ import argparse
 import os
 import signal
 import socket
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from firmware_py.demo import Tap
 
 HOST, PORT, LAST_PORT = "127.0.0.1", 8080, 65_535
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
 def add(commands: Any) -> None:
@@ -64,14 +67,29 @@ def _serve(args: argparse.Namespace) -> int:
         from firmware_py.virtual_cafe import VirtualCafe
         from kiosk.values import Language
 
-        with _listener(args.port) as listener, VirtualCafe(language=Language(args.language), profile=args.printer) as cafe:
+        with (
+            _listener(args.port) as listener,
+            _endings_held() as let_come,
+            VirtualCafe(language=Language(args.language), profile=args.printer) as cafe,
+        ):
             port = listener.getsockname()[1]
             taken = "" if args.port is not None or port == PORT else f" (port {PORT} is taken)"
             print(f"The virtual café is open: http://{HOST}:{port}{taken}; Ctrl-C closes it", flush=True)
             # uvicorn sends itself the signal once more when all is done: then the café closes, and nothing is left behind.
             signal.signal(signal.SIGTERM, lambda *_: None)
-            serve(cafe, listener)
+            serve(cafe, listener, let_come)
     return 0
+
+
+@contextmanager
+def _endings_held() -> Iterator[Callable[[], object]]:
+    """Let the signals that end the program wait until what this yields is called: what opens is opened whole, then closed."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
+    let_come = partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDINGS)
+    try:
+        yield let_come
+    finally:
+        let_come()
 
 
 def _listener(port: int | None) -> socket.socket:

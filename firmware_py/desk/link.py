@@ -104,14 +104,17 @@ class Watch:
                         if "event" in message:
                             self._hand_out(message["event"])
                         elif "result" in message:
-                            self._change(present=True)
+                            self.present = True
+                            self._hand_out({"kind": "Terminal", "present": True})
                             pause_s = FIRST_PAUSE_S
-            self._change(present=False)
+            # Said after each try: a page may have met a terminal that came and went between two of them.
+            self.present = False
+            self._hand_out({"kind": "Terminal", "present": False})
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
     async def happenings(self) -> AsyncGenerator[Happening]:
-        """Yield what happens from now on; `{"kind": "Terminal", "present": …}` first, and whenever that changes."""
+        """Yield what happens from now on; `{"kind": "Terminal", "present": …}` first, and after each try to reach it."""
         place = _Place()
         place.put({"kind": "Terminal", "present": self.present})
         self._pages.add(place)
@@ -120,11 +123,6 @@ class Watch:
                 yield await place.get()
         finally:
             self._pages.discard(place)
-
-    def _change(self, *, present: bool) -> None:
-        if present != self.present:
-            self.present = present
-            self._hand_out({"kind": "Terminal", "present": present})
 
     def _hand_out(self, happening: Happening) -> None:
         for place in self._pages:

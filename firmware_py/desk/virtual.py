@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -71,12 +71,25 @@ def pages(cafe: VirtualCafe) -> Starlette:
     return application(place, [*routes(cafe, MANAGER), *screen.routes(), *guard.routes(), *staff.routes()])
 
 
-def serve(cafe: VirtualCafe, listener: socket.socket) -> None:
-    """Serve the pages until SIGTERM or SIGINT."""
+class _Server(uvicorn.Server):
+    """uvicorn that says when it listens for signals and visitors."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self._started()
+
+
+def serve(cafe: VirtualCafe, listener: socket.socket, started: Callable[[], object]) -> None:
+    """Serve the pages until SIGTERM or SIGINT; call `started` when both are listened for."""
     # Whoever looks on when it ends is cut off, in the middle of a stream that has no end.
     logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing response" not in record.getMessage())
     config = uvicorn.Config(pages(cafe), log_config=None, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
-    uvicorn.Server(config).run([listener])
+    _Server(config, started).run([listener])
 
 
 def routes(cafe: VirtualCafe, manager: Manager) -> Sequence[BaseRoute]:

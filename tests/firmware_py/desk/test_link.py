@@ -110,6 +110,18 @@ def test_a_page_is_told_when_the_terminal_goes_and_comes_back(tmp_path: Path) ->
     asyncio.run(story())
 
 
+def test_after_each_try_in_vain_a_page_is_told_for_it_may_have_met_a_terminal_in_between(tmp_path: Path) -> None:
+    async def story() -> None:
+        watch = Watch(tmp_path / "no.sock")
+        page = watch.happenings()
+        running = asyncio.create_task(watch.run())
+        for _ in range(3):  # that it began without one, and two tries
+            await until(page, there(False))
+        running.cancel()
+
+    asyncio.run(story())
+
+
 def test_a_page_that_does_not_read_loses_the_oldest_and_holds_up_nobody() -> None:
     async def story() -> None:
         watch = Watch(Path("/nowhere"))
