@@ -121,11 +121,14 @@ def until_refused(http: httpx.Client, headers: dict[str, str] | None = None) -> 
 
 
 def until_answered(http: httpx.Client, headers: dict[str, str] | None = None) -> httpx.Response:
-    """Ask; a connection that is closed meanwhile is opened anew, as a terminal does."""
+    """Ask; a connection that is closed meanwhile is opened anew, as a terminal does.
+
+    A certificate that was made in the second of a revocation holds from the next on: until then TLS closes the connection.
+    """
     until = time.monotonic() + 60
     while True:
         assert time.monotonic() < until
-        with suppress(httpx.RemoteProtocolError):
+        with suppress(httpx.TransportError):
             return http.get("/v1/venues/mitte/presence", headers=headers)
 
 
