@@ -56,7 +56,7 @@ format: $(VENV)/all.stamp  ## put the code into the house's format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-soak: $(VENV)/all.stamp  ## faults, simulation, fuzzing and endurance for 45 minutes; ARGS=5 for five
+soak: $(VENV)/all.stamp  ## planted bugs, faults, simulation, fuzzing and endurance for 45 minutes; ARGS=5 for five
 	@$(BIN)/python -m tests.soak $(or $(ARGS),45)
 
 texts:  ## compile the sentences (firmware_py/data/**/texts/*.po); needs Debian's gettext

@@ -52,6 +52,8 @@ LONGEST = 60
 """How many characters an id, a name or a list of languages may have."""
 MOST_TOPICS = 20
 """How many topics somebody may seek or offer, and how many pastimes or old schools and employers they may name."""
+SLICE_BYTES = 100_000
+"""A slice of so many bytes, as it is sent, takes no more members: with one more of 7,000 bytes it is still a request."""
 LINE_BYTES = 65_536
 """A longer line is no member: it is not even kept in memory."""
 
@@ -125,10 +127,13 @@ def import_members(
     """
     report = Report()
     waiting: list[Member] = []
+    size = 0
 
     def hand_in() -> Report:
+        nonlocal size
         done = office.call("members.put", members=[msgspec.to_builtins(member) for member in waiting], dry_run=dry_run)
         waiting.clear()
+        size = 0
         return report._replace(
             added=report.added + done["added"],
             changed=report.changed + done["changed"],
@@ -143,7 +148,8 @@ def import_members(
             thin = bool(lacking) and not row.warnings and Missing.CONSENT not in lacking
             report = report._replace(warned=report.warned + bool(row.warnings), thin=report.thin + thin)
             waiting.append(row.member)
-        if len(waiting) == SLICE:
+            size += len(msgspec.json.encode(row.member))
+        if len(waiting) == SLICE or size >= SLICE_BYTES:
             report = hand_in()
         told(row, report)
     return hand_in() if waiting else report

@@ -32,7 +32,7 @@ log = logging.getLogger("fikatap")
 
 VERSION = 1
 MAX_LINE = 1 << 17
-"""A longer request is refused: taken apart, it may need 40 times its size. A slice of members has up to 120,000 bytes."""
+"""A longer request is refused: taken apart, it may need 40 times its size. A slice of members has up to 110,000 bytes."""
 MAX_BEHIND = 1_000
 """A client that has so many lines unread is dropped."""
 MAX_UNDER_WAY = 4

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from firmware_py.commands import SLICE
 from firmware_py.members import COLUMNS, MembersFileError, Report, Row, import_members, read_members
 from firmware_py.office import CommandError, LocalOffice, Office
+from firmware_py.terminal.control import MAX_LINE
 from firmware_py.vocabulary import load_vocabulary
 from kiosk.values import Consents, Language, Member, MemberId, Mood, PastimeId, TopicId, Wish
 from kiosk.vocabulary import Vocabulary
+from tests.firmware_py.member_lists import longest_list
 
 GOOD = b"""id,first_name,short_name,language,occupation,industry,seeks,offers,languages,employer,quiet,consent_introductions,\
 consent_name,consent_occupation,consent_languages,consent_need,consent_colleagues
@@ -290,6 +293,18 @@ def import_all(data: bytes, vocabulary: Vocabulary, office: Office, *, dry_run: 
 
 def a_list(count: int) -> bytes:
     return b"id,first_name,language,offers\n" + b"".join(b"m%d,Ebba,sv,budget\n" % number for number in range(count))
+
+
+def test_members_who_say_much_go_in_in_slices_that_the_control_socket_takes(vocabulary: Vocabulary) -> None:
+    sizes: list[int] = []
+
+    class Socket(Office):
+        def call(self, command: str, **arguments: Any) -> Any:
+            sizes.append(len(msgspec.json.encode({"v": 1, "id": 1, "do": command, "with": arguments})))
+            return {"added": len(arguments["members"]), "changed": 0, "unchanged": 0}
+
+    assert import_all(longest_list(3 * SLICE, vocabulary), vocabulary, Socket()).added == 3 * SLICE
+    assert MAX_LINE / 2 < max(sizes) < MAX_LINE
 
 
 def test_importing_twice_changes_nothing(office: LocalOffice, vocabulary: Vocabulary) -> None:

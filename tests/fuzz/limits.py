@@ -11,7 +11,8 @@ import gc
 import os
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,11 +61,30 @@ def bounded(act: Callable[[], T], held: Callable[[Callable[[], object]], float] 
         # Beside work that is known, as a busy machine takes twice as long for both.
         took_ms = min(_deeper(DEEPER * turn, act) / _ms_of(_reference) for turn in range(AGAIN)) * REFERENCE_MS
     assert took_ms <= LONGEST_MS, f"{took_ms:.0f} ms of processor time"
+    _small(act, held)
+    return result
+
+
+def bounded_each(begin: Callable[[], Iterator[T]]) -> list[T]:
+    """Return what an iterator yields; fail when a step of it takes more than 50 ms of this thread, or all of it 5 MB.
+
+    It is begun more than once. For what takes its input in pieces, and lets others have their turn between them: however many
+    pieces there are, nobody waits for more than one.
+    """
+    found: list[T] = []
+    took_ms = _slowest_ms(begin, found.append)
+    if took_ms > LONGEST_MS:
+        took_ms = min(_slowest_ms(begin) / _ms_of(_reference) for _ in range(AGAIN)) * REFERENCE_MS
+    assert took_ms <= LONGEST_MS, f"{took_ms:.0f} ms of processor time for one piece"
+    _small(lambda: deque(begin(), maxlen=0), python_mb)
+    return found
+
+
+def _small(act: Callable[[], object], held: Callable[[Callable[[], object]], float]) -> None:
     took_mb = held(act)
     if took_mb > LARGEST_MB:
         took_mb = min(held(act) for _ in range(AGAIN))
     assert took_mb <= LARGEST_MB, f"{took_mb:.1f} MB"
-    return result
 
 
 def told(act: Callable[[], T], *errors: type[Exception]) -> T | None:
@@ -91,6 +111,22 @@ def _ms_of(act: Callable[[], object]) -> float:
         return (time.thread_time() - before) * 1000
     finally:
         gc.enable()
+
+
+def _slowest_ms(begin: Callable[[], Iterator[T]], keep: Callable[[T], object] = id) -> float:
+    """Return what the longest step took, the one in which it ended among them."""
+    items, slowest, over = begin(), 0.0, False
+
+    def step() -> None:
+        nonlocal over
+        for item in items:
+            keep(item)
+            return
+        over = True
+
+    while not over:
+        slowest = max(slowest, _ms_of(step))
+    return slowest
 
 
 def _deeper(frames: int, act: Callable[[], object]) -> float:

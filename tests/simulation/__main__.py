@@ -6,6 +6,7 @@ so many at most, until a promise is broken.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import Counter
@@ -50,7 +51,7 @@ def until_broken(count: int) -> int:
 
 
 def many(first: int, count: int) -> int:
-    """Play many and print the counts."""
+    """Play many, and print what was broken and, as one JSON object, the counts."""
     counts: Counter[str] = Counter()
     bad = 0
     began = time.perf_counter()
@@ -58,9 +59,10 @@ def many(first: int, count: int) -> int:
         outcome = play(seed)
         counts += outcome.counts
         for violation in outcome.violations:
-            print(f"seed {seed}: {violation}")
+            print(f"replay with: python -m tests.simulation {seed}: {violation}")
         bad += bool(outcome.violations)
-    print(dict(sorted(counts.items())), f"{bad} bad", f"{time.perf_counter() - began:.1f} s")
+    took = round(time.perf_counter() - began, 1)
+    print(json.dumps({**dict(sorted(counts.items())), "schedules with a broken promise": bad, "seconds": took}))
     return 1 if bad else 0
 
 

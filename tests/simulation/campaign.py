@@ -638,4 +638,8 @@ def silence() -> Iterator[None]:
 def play(seed: int) -> Outcome:
     """Play one schedule."""
     with silence(), TemporaryDirectory(dir=in_memory(), prefix="fikatap-") as folder:
-        return Schedule(seed, Path(folder)).run()
+        try:
+            return Schedule(seed, Path(folder)).run()
+        except Exception as error:
+            error.add_note(f"replay with: python -m tests.simulation {seed}")
+            raise

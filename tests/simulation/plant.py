@@ -6,6 +6,8 @@ does not fit any more, both versions stand in the file. Mend that by hand; `… 
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from difflib import unified_diff
@@ -15,6 +17,9 @@ from tests.faults.planted import PACKAGES, copied
 from tests.rigs.namespace import ROOT
 
 BUGS = Path(__file__).parent / "bugs"
+PLANTED = sorted(patch.stem for patch in BUGS.glob("*.patch"))
+AT_MOST = 2_000
+"""In how many schedules a planted bug must have been caught."""
 
 
 class DoesNotFit(AssertionError):
@@ -40,6 +45,24 @@ def plant(bug: str, folder: Path, *, merge: bool = False) -> Path:
             f"make it anew with: python -m tests.simulation.plant {bug} /tmp/{bug}"
         )
     return folder
+
+
+def caught(bug: str, folder: Path) -> int:
+    """Plant a bug in the new folder `folder`, and return how many schedules it took to catch it.
+
+    Raise `AssertionError` when `AT_MOST` did not, and `DoesNotFit`.
+    """
+    plant(bug, folder)
+    played = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--until-broken", str(AT_MOST)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    found = re.search(r"^broken promise in schedule (\d+):", played.stdout, re.MULTILINE)
+    assert found is not None, f"{bug} was not caught in {AT_MOST} schedules\n{played.stderr}"
+    return int(found[1]) + 1
 
 
 def written(bug: str, folder: Path) -> str:
