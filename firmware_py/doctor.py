@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -16,11 +18,12 @@ from drivers.errors import ConfigError, DeviceError, DeviceRefused, FikatapError
 from drivers.ports import Lights, Printer, PrinterStatus, Sounder
 from firmware_py.config import Chosen, Config
 from firmware_py.findings import FindingsError, FindingsFile
-from firmware_py.machine import Machine
+from firmware_py.machine import USER, Machine
 from firmware_py.terminal.control import ControlClient, NotRunning
 from firmware_py.texts import load_texts
 from firmware_py.wiring import Wiring
 from kiosk.signals import Signal
+from kiosk.texts import Texts
 from kiosk.values import Language
 
 LEAST_FREE_MB = 100
@@ -52,6 +55,14 @@ class Finding(Struct, frozen=True):
     remedy: str = ""
 
 
+def configuration(texts: Texts, language: Language, error: ConfigError | None = None) -> Finding:
+    """Tell of the configuration: that it works, or the one thing that is wrong with it."""
+    what = texts.say(language, "doctor.config")
+    if error is None:
+        return Finding(what, State.OK, texts.say(language, "doctor.works"))
+    return Finding(what, State.FAULT, str(error), texts.say(language, "doctor.config_remedy"))
+
+
 class Doctor:
     """Looks at one configuration on one machine."""
 
@@ -64,7 +75,7 @@ class Doctor:
 
     def look(self) -> Iterator[Finding]:
         """Look at one thing after the other."""
-        yield self._finding("config", self._say("works"))
+        yield configuration(self._texts, self._language)
         if self._config.badge.template is not None:
             yield self._template(self._config.badge.template)
         try:
@@ -76,7 +87,10 @@ class Doctor:
             yield self._ledger()
             yield from self._devices()
         except FikatapError as error:
-            yield Finding("fikatap", State.FAULT, str(error), self._say("matching_remedy"))
+            if isinstance(error.__cause__, PermissionError):
+                yield self._for_others("fikatap", self._say("not_asked"), USER)
+            else:
+                yield Finding("fikatap", State.FAULT, str(error), self._say("matching_remedy"))
         else:
             yield Finding("fikatap", State.OK, f"{self._say('running')}: {status['line']}")
             yield from self._running(status)
@@ -173,6 +187,8 @@ class Doctor:
         from firmware_py.ledger import Ledger
 
         path = self._config.ledger.path
+        if (user := self._whose()) is not None:
+            return self._for_others(self._say("ledger"), self._say("other_user", user=user), user)
         if not path.exists():
             parent = next(folder for folder in path.parents if folder.exists())
             able = os.access(parent, os.W_OK)
@@ -184,6 +200,24 @@ class Doctor:
         except FikatapError as error:
             return self._finding("ledger", str(error), State.FAULT)
         return self._finding("ledger", str(path))
+
+    def _whose(self) -> str | None:
+        """Return who alone may look at the ledger, when that is not this user; root's files would lock the terminal out."""
+        folder = self._config.ledger.path.parent
+        try:
+            owner, me = folder.stat().st_uid, os.geteuid()
+        except OSError:
+            return None
+        if me == owner or (me != 0 and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
+            return None
+        try:
+            return pwd.getpwuid(owner).pw_name
+        except KeyError:
+            return f"#{owner}"
+
+    def _for_others(self, what: str, words: str, user: str) -> Finding:
+        """Tell that another user is to look; nothing is at fault."""
+        return Finding(what, State.WARNING, words, self._say("other_user_remedy", user=user))
 
     def _devices(self) -> Iterator[Finding]:
         for name, chosen in self._config.readers.items():
@@ -284,6 +318,9 @@ class Doctor:
         if folder is None:
             return Finding(self._say("second"), State.WARNING, self._say("second_none"), self._say("second_none_remedy"))
         try:
+            user = self._whose()
+            if user is not None and folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
+                return self._for_others(self._say("second"), self._say("other_user", user=user), user)
             same = folder.stat().st_dev == self._config.ledger.path.parent.stat().st_dev
             found = copies(folder)
             made = datetime.fromtimestamp(found[-1].stat().st_mtime, self._config.timezone) if found else None
@@ -385,12 +422,16 @@ class Doctor:
         return chosen is not None and chosen.driver == "escpos" and hasattr(chosen.settings.address, "host")
 
     def _speech(self) -> Finding:
-        """Tell whether answers are spoken; the sound device is the speech's own, and nobody else may reach it."""
+        """Tell whether answers can be spoken; the sound device is the speech's own: here it is seen that its card is there."""
         speech = self._config.speech
         if speech is None:
             return self._finding("speech", self._say("speech_off"))
         if not self._machine.can_speak:
             return self._finding("speech", self._say("speech_missing"), State.FAULT)
+        card = _sound_card(speech.device)
+        if card is not None and card not in self._machine.sound_cards():
+            remedy = self._say("speech_no_card_remedy")
+            return Finding(self._say("speech"), State.FAULT, self._say("speech_no_card", card=card), remedy)
         if not self._machine.speaks:
             remedy = self._say("speech_down_remedy")
             return Finding(self._say("speech"), State.FAULT, self._say("speech_down"), remedy)
@@ -423,6 +464,12 @@ class Doctor:
         words = self._count("fonts_lost", len(lost), letters=shown)
         remedy = self._say("fonts_install", packages=" ".join(packages)) if packages else self._say("fonts_none")
         return Finding(self._say("fonts"), State.WARNING, words, remedy)
+
+
+def _sound_card(device: str) -> str | None:
+    """Return the card's name or number in an ALSA name, such as `plughw:CARD=Headphones`; None where it says none."""
+    found = re.match(r"(?:plug)?hw:(?:CARD=)?([\w-]+)|\w+:CARD=([\w-]+)", device)
+    return found and (found[1] or found[2])
 
 
 def _names(client: ControlClient) -> Iterator[str]:

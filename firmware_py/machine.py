@@ -1,10 +1,12 @@
 """What the machine says of itself in its files, below any folder that stands for `/`: power, disk, user, modules, network.
 
-Sources: proc(5), cgroups(7), sysfs-block, raspberrypi-hwmon, `vcgencmd get_throttled`, hier(7), docs/updates.md.
+Sources: proc(5), cgroups(7), ALSA's procfile, sysfs-block, raspberrypi-hwmon, `vcgencmd get_throttled`, hier(7),
+docs/updates.md.
 """
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +73,11 @@ class Machine:
     def speaks(self) -> bool:
         """Whether the speech's unit has a process (cgroups(7), version 2)."""
         return self._text("sys/fs/cgroup/system.slice/fikatap-speech.service/cgroup.procs") != ""
+
+    def sound_cards(self) -> set[str]:
+        """Return the numbers and the names of all sound cards."""
+        cards = re.findall(r"^ *(\d+) \[(\S+) *\]:", self._text("proc/asound/cards"), re.MULTILINE)
+        return {word for card in cards for word in card}
 
     @property
     def clock_is_right(self) -> bool:

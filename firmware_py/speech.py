@@ -16,6 +16,7 @@ from pathlib import Path
 from firmware_py.config import Config, SpeechTable
 from firmware_py.desk.link import Happening, Watch
 from firmware_py.desk.whose import Whose
+from firmware_py.terminal.notify import Notifier
 from firmware_py.texts import load_page_texts
 from kiosk.signals import Signal
 from kiosk.texts import Texts
@@ -140,22 +141,31 @@ def speak(config: Config) -> None:
     if config.speech is None:
         log.info("speech is off: there is no [speech] in %s", config.file)
         return
-    asyncio.run(_listen(Speaker(config.speech), Watch(config.control.socket)))
+    asyncio.run(_listen(Speaker(config.speech), Watch(config.control.socket), Notifier()))
 
 
-async def _listen(speaker: Speaker, watch: Watch) -> None:
-    hearing = asyncio.create_task(_hear(speaker, watch))
+async def _listen(speaker: Speaker, watch: Watch, notifier: Notifier) -> None:
+    hearing = asyncio.create_task(_hear(speaker, watch, notifier))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, hearing.cancel)
     with suppress(asyncio.CancelledError):
         await hearing
 
 
-async def _hear(speaker: Speaker, watch: Watch) -> None:
+async def _hear(speaker: Speaker, watch: Watch, notifier: Notifier) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(watch.run())
+            if notifier.watchdog_s is not None:
+                group.create_task(_live(notifier, notifier.watchdog_s))
             async for happening in watch.happenings():
                 speaker.hear(happening)
     finally:
         await speaker.end()
+
+
+async def _live(notifier: Notifier, pause_s: float) -> None:
+    """Feed systemd's watchdog for as long as the loop goes round."""
+    while True:
+        notifier.alive()
+        await asyncio.sleep(pause_s)

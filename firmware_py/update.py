@@ -29,8 +29,8 @@ from firmware_py.releases import BEFORE_UPDATE
 
 INSTALL_S = 900
 """How long an installation may take; some two minutes on a slow board with a slow card."""
-ROOM = 4
-"""So many times a bundle's size must be free: itself, unpacked, installed, and compiled."""
+ROOM = 6
+"""So many times a bundle's size must be free: unpacked, installed and compiled, which is four times as much, and to spare."""
 
 
 class UpdateError(FikatapError):
@@ -98,15 +98,22 @@ def update(
         with _alone(layout):
             _sweep(layout)
             layout.incoming.mkdir(mode=0o700)
-            manifest, folder = _taken(file, before, layout)
-            if copy_ledger is not None and ledger.exists():
-                tell(f"copying the ledger to {ledger.parent / BEFORE_UPDATE}")
-                copy_ledger(ledger.parent / BEFORE_UPDATE)
-            tell(f"installing {manifest.version} beside {before}")
-            _install(folder)
-            if layout.named("current") != manifest.version:
-                raise UpdateError(f"the installer of {manifest.version} ended without setting {layout.current} to it")
-            _sweep(layout)
+            try:
+                manifest, folder = _taken(file, before, layout)
+                if copy_ledger is not None and ledger.exists():
+                    tell(f"copying the ledger to {ledger.parent / BEFORE_UPDATE}")
+                    copy_ledger(ledger.parent / BEFORE_UPDATE)
+                tell(f"installing {manifest.version} beside {before}")
+                _install(folder)
+                if (layout.home / "releases" / manifest.version / "rejected").exists():
+                    raise UpdateError(
+                        f"{manifest.version} could not stay up, and {before} is back; "
+                        f"send the journal (journalctl -u fikatap) to whoever made it"
+                    )
+                if layout.named("current") != manifest.version:
+                    raise UpdateError(f"the installer of {manifest.version} ended without setting {layout.current} to it")
+            finally:
+                _sweep(layout)
     except OSError as error:
         raise UpdateError(f"{error.filename or layout.home}: {error.strerror or error}; {before} runs on") from error
     return manifest.version

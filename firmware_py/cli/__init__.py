@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = args.handler(args)
     except ConfigError as error:
-        print(f"fikatap: {error}", file=sys.stderr)
+        print(f"fikatap: {_for_staff(error, args) if 'unit' in args else error}", file=sys.stderr)
         return EXIT_CONFIG
     except FikatapError as error:
         print(f"fikatap: {error}", file=sys.stderr)
@@ -94,3 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return code
+
+
+def _for_staff(error: ConfigError, args: argparse.Namespace) -> str:
+    """Return what stands in the journal of the unit that runs this command."""
+    from firmware_py.terminal.staff_log import wrong_configuration
+    from firmware_py.texts import load_texts
+
+    return wrong_configuration(error, args.config, args.unit, load_texts())

@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
     group = commands.add_parser("desk", help="the pages: the visitors' screen and the staff's desk").add_subparsers(
         metavar="WHAT", required=True
     )
-    group.add_parser("serve", help="serve the pages (systemd does this)").set_defaults(handler=serve)
+    group.add_parser("serve", help="serve the pages (systemd does this)").set_defaults(handler=serve, unit="fikatap-desk")
     group.add_parser("people", help="who may use the desk").set_defaults(handler=people)
     command = group.add_parser("pin", help="give somebody a PIN, or another one; ends their sessions and their lock")
     command.add_argument("name")

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from drivers.errors import ConfigError
+
+if TYPE_CHECKING:
+    from firmware_py.doctor import Finding
+
+EXIT_CONFIG = 78
 
 
 def add(commands: Any) -> None:
@@ -19,24 +27,33 @@ def add(commands: Any) -> None:
 
 
 def look(args: argparse.Namespace) -> int:
-    """Print one line for each thing; return 1 when something is at fault."""
+    """Print one line for each thing; return 1 when something is at fault, 78 when that is the configuration."""
     import msgspec
 
     from firmware_py.config import load
-    from firmware_py.doctor import Doctor, State
+    from firmware_py.doctor import Doctor, State, configuration
     from firmware_py.machine import Machine
+    from firmware_py.terminal.staff_log import language_in
     from firmware_py.texts import load_texts
 
-    config, texts = load(args.config), load_texts()
-    marks = {state: texts.say(config.cafe.language, f"doctor.mark_{state}") for state in State}
+    texts, failed = load_texts(), 1
+    looks: Iterable[Finding]
+    try:
+        config = load(args.config)
+    except ConfigError as error:
+        language, failed = language_in(args.config), EXIT_CONFIG
+        looks = (configuration(texts, language, error),)
+    else:
+        language, doctor = config.cafe.language, Doctor(config, Machine())
+        looks = chain(doctor.look(), doctor.try_out() if args.attempt else ())
+    marks = {state: texts.say(language, f"doctor.mark_{state}") for state in State}
     width = max(map(len, marks.values()))
-    doctor = Doctor(config, Machine())
     findings = []
-    for finding in chain(doctor.look(), doctor.try_out() if args.attempt else ()):
+    for finding in looks:
         findings.append(finding)
         if not args.json:
             remedy = f"\n{'':{width}}  → {finding.remedy}" if finding.remedy else ""
             print(f"{marks[finding.state]:{width}} {finding.what}: {finding.words}{remedy}", flush=True)
     if args.json:
         print(json.dumps(msgspec.to_builtins(findings), ensure_ascii=False, indent=2))
-    return 1 if any(finding.state is State.FAULT for finding in findings) else 0
+    return failed if any(finding.state is State.FAULT for finding in findings) else 0

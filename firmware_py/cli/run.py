@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("run", help="run the terminal (systemd does this)")
     command.add_argument("--config", type=Path, default=argparse.SUPPRESS, help="the terminal's configuration")
-    command.set_defaults(handler=run)
+    command.set_defaults(handler=run, unit="fikatap")
 
 
 def run(args: argparse.Namespace) -> int:

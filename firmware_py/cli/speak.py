@@ -9,7 +9,7 @@ from typing import Any
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = commands.add_parser("speak", help="speak what the screen says, through espeak-ng (systemd does this)")
-    command.set_defaults(handler=speak)
+    command.set_defaults(handler=speak, unit="fikatap-speech")
 
 
 def speak(args: argparse.Namespace) -> int:

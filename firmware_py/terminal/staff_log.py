@@ -7,6 +7,7 @@ names a member or a card.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from pathlib import Path
 from traceback import extract_tb
@@ -42,6 +43,9 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "%s; until then the profile alone counts": ("findings", "why"),
     "%s can't be written: %s": ("unwritten", "file", "why"),
     "our own mistake: %s in %s": ("crash", "error", "places"),
+    "schedule: %s": ("schedule", "why"),
+    "the fault history can't be read: %s": ("no_history", "why"),
+    "the fault history can't be stored: %s": ("unkept", "why"),
     "speech is off: there is no [speech] in %s": ("speech_off", "file"),
     "nothing can be spoken: %s": ("unspoken", "why"),
     "speech works again": ("spoken",),
@@ -51,6 +55,23 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "the service was not reached for so long that its %d oldest reports are forgotten": ("service_late", "count"),
 }
 """The key below `journal.` and the names of its parts, for each line that the running terminal logs."""
+
+
+_LANGUAGE = re.compile(r"""^\s*language\s*=\s*["'](\w+)["']""", re.MULTILINE)
+
+
+def language_in(path: Path) -> Language:
+    """Return the language of a configuration that may be wrong in all else; Swedish where it names none that we speak."""
+    try:
+        found = _LANGUAGE.search(path.read_text("utf-8", errors="replace"))
+        return Language(found[1] if found else Language.SV)
+    except (OSError, ValueError):
+        return Language.SV
+
+
+def wrong_configuration(why: Exception, path: Path, unit: str, texts: Texts) -> str:
+    """Return the one line that a program says before it ends with 78: what is wrong, and what staff does about it."""
+    return texts.say(language_in(path), "journal.wrong", why=str(why).rstrip("."), unit=unit)
 
 
 class StaffFormatter(logging.Formatter):

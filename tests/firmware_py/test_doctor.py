@@ -237,6 +237,61 @@ def test_the_exit_code_tells(tmp_path: Path, well: bool) -> None:
     assert ("FAULT card reader second: " in plain.stdout) is not well
 
 
+@pytest.mark.parametrize("language", Language)
+def test_a_wrong_configuration_is_the_one_thing_found_in_its_own_language(language: Language, tmp_path: Path) -> None:
+    path = tmp_path / "terminal.toml"
+    path.write_text(f"[cafe]\nlanguage = '{language}'\n[dor]\n", encoding="utf-8")
+    done = subprocess.run(
+        [FIKATAP, "--config", path, "doctor", "--json"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (78, "")
+    (found,) = json.loads(done.stdout)
+    texts = load_texts()
+    assert (found["what"], found["state"]) == (texts.say(language, "doctor.config"), "fault")
+    assert found["words"].startswith(f"{path}: ")
+    assert found["remedy"] == texts.say(language, "doctor.config_remedy")
+
+
+def as_nobody(config: Config, folder: Path) -> dict[str, Finding]:
+    """Return what somebody finds who is neither root nor the terminal's user."""
+    os.setresuid(65534, 65534, 0)
+    try:
+        return look(config, folder)
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+def test_who_may_not_look_at_the_ledger_is_told_who_may_and_hears_of_no_fault() -> None:
+    """Such as root, with a terminal that does not run: what root leaves behind would lock it out."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        state = folder / "state"
+        state.mkdir(mode=0o700)
+        before = config(folder)
+        loaded = replace(before, ledger=replace(before.ledger, path=state / "ledger.db", second=state))
+        remedy = "type this instead: sudo -u {} fikatap doctor"
+        Ledger.open(loaded.ledger.path).close()
+        found = as_nobody(loaded, folder)
+        for what in ("ledger", "second copy"):
+            assert of(found, what) == (State.WARNING, "only root may look")
+            assert found[what].remedy == remedy.format("root")
+        os.chown(state, 1, 1)
+        found = look(loaded, folder)
+        assert of(found, "ledger") == (State.WARNING, "only daemon may look")
+        assert found["ledger"].remedy == remedy.format("daemon")
+        assert faults(found) == set()
+
+
+def test_who_may_not_ask_the_running_terminal_is_told_who_may() -> None:
+    with TemporaryDirectory() as name, StandIn(Path(name) / "s", {}).there() as stand_in:
+        Path(name).chmod(0o755)
+        stand_in.path.chmod(0o600)
+        found = as_nobody(replace(config(Path(name)), control=ControlTable(stand_in.path)), Path(name))["fikatap"]
+        assert (found.state, found.words) == (State.WARNING, "the terminal is running, but this user may not ask it")
+        assert found.remedy == "type this instead: sudo -u fikatap fikatap doctor"
+
+
 def test_copies_are_told_of_with_their_age_or_with_what_is_wrong(tmp_path: Path) -> None:
     before = config(tmp_path)
     Ledger.open(before.ledger.path).close()
@@ -373,6 +428,7 @@ def test_speech_is_off_or_lacks_its_engine_or_its_process_or_speaks(tmp_path: Pa
     assert of(found, "speech") == (State.FAULT, "espeak-ng is missing")
     assert found["speech"].remedy.startswith("sudo apt install espeak-ng")
     put(tmp_path, "usr/bin/espeak-ng")
+    put(tmp_path, "proc/asound/cards", SOUND_CARDS)
     group = "sys/fs/cgroup/system.slice/fikatap-speech.service/cgroup.procs"
     for ended in ("", "\n"):
         found = look(asked, tmp_path)
@@ -381,6 +437,35 @@ def test_speech_is_off_or_lacks_its_engine_or_its_process_or_speaks(tmp_path: Pa
         put(tmp_path, group, ended)
     put(tmp_path, group, "4711\n")
     assert of(look(asked, tmp_path), "speech") == (State.OK, "plughw:CARD=Headphones, by door")
+
+
+SOUND_CARDS = """ 0 [vc4hdmi        ]: vc4-hdmi - vc4-hdmi
+                      vc4-hdmi
+ 2 [Headphones     ]: bcm2835_headpho - bcm2835 Headphones
+                      bcm2835 Headphones
+"""
+
+
+@pytest.mark.parametrize(
+    ("device", "missing"),
+    [
+        ("plughw:CARD=Headphones,DEV=0", ""),
+        ("hw:2,0", ""),
+        ("sysdefault:CARD=vc4hdmi", ""),
+        ("default", ""),  # which says nothing of a card
+        ("plug:dmix", ""),
+        ("plughw:CARD=Device", "Device"),
+        ("plughw:Device,0", "Device"),
+        ("hw:1", "1"),
+    ],
+)
+def test_speech_to_a_sound_card_that_is_not_there_is_a_fault(device: str, missing: str, tmp_path: Path) -> None:
+    put(tmp_path, "usr/bin/espeak-ng")
+    put(tmp_path, "proc/asound/cards", SOUND_CARDS)
+    put(tmp_path, "sys/fs/cgroup/system.slice/fikatap-speech.service/cgroup.procs", "4711\n")
+    asked = parse(configuration(tmp_path) + f'\n[speech]\ndevice = "{device}"\n')
+    well = (State.OK, f"{device}, by door")
+    assert of(look(asked, tmp_path), "speech") == ((State.FAULT, f"there is no sound card {missing}") if missing else well)
 
 
 def test_a_module_that_takes_the_serial_reader_is_told(tmp_path: Path) -> None:

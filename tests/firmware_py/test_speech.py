@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import os
 import re
+import socket
 import subprocess
 import termios
 import time
@@ -374,6 +375,22 @@ def test_a_sound_device_that_is_not_there_is_told_once_and_tried_again(
     assert [record.getMessage() for record in caplog.records if record.name == "fikatap"] == [
         "nothing can be spoken: espeak-ng can't use 'nowhere'"
     ]
+
+
+def test_systemds_watchdog_is_fed_while_it_speaks_to_nobody(tmp_path: Path) -> None:
+    file = tmp_path / "terminal.toml"
+    file.write_text(f'{GOOD}[control]\nsocket = "{tmp_path}/s"\n[speech]\n', "utf-8")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(PATIENCE_S)
+        watched = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"}
+        watched.pop("WATCHDOG_PID", None)
+        with subprocess.Popen([str(FIKATAP), "--config", str(file), "speak"], env=watched) as speech:
+            try:
+                assert [systemd.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+            finally:
+                speech.terminate()
+        assert speech.returncode == 0
 
 
 def test_without_its_table_speech_says_so_and_ends_well(tmp_path: Path) -> None:

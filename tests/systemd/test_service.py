@@ -169,6 +169,7 @@ def test_speech_that_is_not_configured_is_not_tried_again_and_reaches_sound_only
     unit.read(SHIPPED / "fikatap-speech.service", "utf-8")
     assert (unit["Service"]["Restart"], unit["Service"]["RestartPreventExitStatus"]) == ("always", "0 78")
     assert unit["Unit"]["ConditionPathExists"] == str(ENGINE)
+    assert (unit["Service"]["WatchdogSec"], unit["Service"]["WatchdogSignal"]) == ("10s", "SIGKILL")
     devices = re.findall(r"^DeviceAllow=(.*)$", (SHIPPED / "fikatap-speech.service").read_text("utf-8"), re.MULTILINE)
     assert devices == ["char-alsa rw"]
 
@@ -179,31 +180,141 @@ def test_speech_starts_after_the_sound_devices_have_their_number() -> None:
     assert {"Wants=modprobe@snd.service", "After=modprobe@snd.service"} <= set(text.splitlines())
 
 
+class House:
+    """Two releases, the newer one on trial, and the script that looks after it; what it does to the machine is written down."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.opt = folder / "opt/fikatap"
+        self.configuration = folder / "etc/fikatap/terminal.toml"
+        units = folder / "etc/systemd/system"
+        self._bin = folder / "bin"
+        for each in (self._bin, self.configuration.parent, units, folder / "var/lib/fikatap/releases"):
+            each.mkdir(parents=True)
+        for version in ("1", "2"):
+            (self.opt / "releases" / version / "systemd").mkdir(parents=True)
+            (self.opt / "releases" / version / "complete").touch()
+        (self.opt / "current").symlink_to("releases/2")
+        (self.opt / "previous").symlink_to("releases/1")
+        self.configuration.touch()
+        (units / "fikatap-speech.service").symlink_to(self.opt / "current/systemd/fikatap-speech.service")
+        for program in ("systemctl", "systemd-run"):
+            (self._bin / program).write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >> {folder}/done\n', "utf-8")
+            (self._bin / program).chmod(0o755)
+
+    @property
+    def current(self) -> str:
+        return (self.opt / "current").readlink().name
+
+    @property
+    def counted(self) -> int:
+        ends = self.opt / "releases/2/ends"
+        return len(ends.read_text("utf-8").splitlines()) if ends.exists() else 0
+
+    @property
+    def did(self) -> list[str]:
+        done = self._folder / "done"
+        return done.read_text("utf-8").splitlines() if done.exists() else []
+
+    def mark_healthy(self) -> None:
+        (self._folder / "var/lib/fikatap/releases/2.healthy").touch()
+
+    def end(self, result: str, status: str) -> str:
+        """Let the service end, and return what staff read."""
+        script = re.sub(r"(?<![\w.$])/(?=(opt|var|etc)/)", f"{self._folder}/", (SHIPPED / "fall-back").read_text("utf-8"))
+        environment = {"PATH": f"{self._bin}:/usr/bin:/bin", "SERVICE_RESULT": result, "EXIT_STATUS": status}
+        return subprocess.run(["sh", "-c", script], env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [
+        ("exit-code", "1"),
+        ("exit-code", "78"),  # a wrong configuration
+        ("exit-code", "203"),  # it can't be run
+        ("protocol", "0"),  # it ended before it was READY
+        ("watchdog", "KILL"),
+        ("timeout", "KILL"),  # never READY
+        ("core-dump", "SEGV"),
+        ("signal", "SEGV"),
+        ("oom-kill", "KILL"),
+    ],
+)
+def test_the_third_end_of_its_own_brings_the_release_before_back(result: str, status: str, house: House) -> None:
+    for count in (1, 2):
+        assert house.end(result, status) == ""
+        assert (house.counted, house.current) == (count, "2")
+        # systemd itself does not try again after 78.
+        assert sum("systemctl start fikatap.service" in line for line in house.did) == (count if status == "78" else 0)
+    assert "1 är tillbaka" in house.end(result, status)
+    assert (house.counted, house.current) == (3, "1")
+    assert not (house.opt / "previous").is_symlink()
+    assert (house.opt / "releases/2/rejected").exists()
+    assert "systemctl start fikatap.service" in house.did[-1]
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [
+        ("success", "0"),  # a stop, a restart, the machine's shutdown
+        ("success", "TERM"),
+        ("signal", "KILL"),  # a kill from outside
+        ("signal", "TERM"),
+        ("exit-code", "75"),  # a device hangs
+    ],
+)
+def test_what_comes_from_outside_never_counts(result: str, status: str, house: House) -> None:
+    for _ in range(5):
+        assert house.end(result, status) == ""
+    assert (house.counted, house.current, house.did) == (0, "2", [])
+
+
+def test_a_release_that_was_healthy_once_is_not_replaced(house: House) -> None:
+    house.mark_healthy()
+    for _ in range(5):
+        house.end("exit-code", "1")
+    assert (house.counted, house.current, house.did) == (0, "2", [])
+
+
+def test_where_there_is_no_way_back_a_release_stays(house: House) -> None:
+    (house.opt / "releases/1/complete").unlink()
+    for _ in range(5):
+        house.end("exit-code", "1")
+    assert (house.current, house.did) == ("2", [])
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("language = 'sv'", "version 2 kunde inte köra; 1 är tillbaka. Skicka"),
+        ('language = "da"  # dansk', "version 2 kunne ikke køre; 1 er tilbage. Send"),
+        ("language='nb'", "versjon 2 klarte ikke å kjøre; 1 er tilbake. Send"),
+        ('  language = "en"', "version 2 could not stay up; 1 is back. Send"),
+        ("", "version 2 kunde inte köra; 1 är tillbaka. Skicka"),
+    ],
+)
+def test_staff_is_told_in_the_cafes_language_what_was_put_back(line: str, words: str, house: House) -> None:
+    house.configuration.write_text(f'[cafe]\nname = "x"\n{line}\n', "utf-8")
+    house.end("exit-code", "1")
+    house.end("exit-code", "1")
+    (said,) = house.end("exit-code", "1").splitlines()
+    assert said.startswith(words)
+
+
 @pytest.mark.parametrize(("has_unit", "verb"), [(False, "stop"), (True, "try-restart")])
-def test_what_speaks_ends_with_a_release_whose_predecessor_does_not_speak(has_unit: bool, verb: str, tmp_path: Path) -> None:
-    opt, bin_ = tmp_path / "opt/fikatap", tmp_path / "bin"
-    for folder in (bin_, tmp_path / "etc/fikatap", tmp_path / "etc/systemd/system"):
-        folder.mkdir(parents=True)
-    for version in ("1", "2"):
-        (opt / "releases" / version / "systemd").mkdir(parents=True)
-        (opt / "releases" / version / "complete").touch()
-    (opt / "current").symlink_to("releases/2")
-    (opt / "previous").symlink_to("releases/1")
-    (opt / "releases/2/ends").write_text("exit-code 1\n" * 2, "utf-8")
-    (tmp_path / "etc/fikatap/terminal.toml").touch()
-    (tmp_path / "etc/systemd/system/fikatap-speech.service").symlink_to(opt / "current/systemd/fikatap-speech.service")
+def test_what_speaks_ends_with_a_release_whose_predecessor_does_not_speak(has_unit: bool, verb: str, house: House) -> None:
     if has_unit:
-        (opt / "releases/1/systemd/fikatap-speech.service").touch()
-    for program in ("systemctl", "systemd-run"):
-        (bin_ / program).write_text(f'#!/bin/sh\necho "${{0##*/}} $*" >> {tmp_path}/done\n', "utf-8")
-        (bin_ / program).chmod(0o755)
-    script = re.sub(r"(?<![\w.$])/(?=(opt|var|etc)/)", f"{tmp_path}/", (SHIPPED / "fall-back").read_text("utf-8"))
-    environment = {"PATH": f"{bin_}:/usr/bin:/bin", "SERVICE_RESULT": "exit-code", "EXIT_STATUS": "1"}
-    subprocess.run(["sh", "-c", script], env=environment, check=True)
-    assert (opt / "current").readlink().name == "1"
-    did = (tmp_path / "done").read_text("utf-8").splitlines()
-    assert [line for line in did if "speech" in line] == [f"systemctl --no-block {verb} fikatap-speech.service"]
-    assert did.index("systemctl daemon-reload") < did.index(f"systemctl --no-block {verb} fikatap-speech.service")
+        (house.opt / "releases/1/systemd/fikatap-speech.service").touch()
+    for _ in range(3):
+        house.end("exit-code", "1")
+    assert house.current == "1"
+    assert [line for line in house.did if "speech" in line] == [f"systemctl --no-block {verb} fikatap-speech.service"]
+    assert house.did.index("systemctl daemon-reload") < house.did.index(f"systemctl --no-block {verb} fikatap-speech.service")
 
 
 def test_the_screen_is_for_this_machine_only() -> None:

@@ -14,11 +14,12 @@ from string import Formatter
 import pytest
 
 from drivers.ports import Kind, PresentedCard
+from firmware_py.cli import main
 from firmware_py.demo import card_of
 from firmware_py.matching.calls import LANES
 from firmware_py.terminal.loop import LIGHTS, MATCHING, PRINTER, SCHEDULE, SOUNDER
 from firmware_py.terminal.notify import Notifier
-from firmware_py.terminal.staff_log import SENTENCES, StaffFormatter, tell_crash
+from firmware_py.terminal.staff_log import SENTENCES, StaffFormatter, language_in, tell_crash
 from firmware_py.terminal.status import SECOND
 from firmware_py.texts import load_texts
 from kiosk.jobs import JobState
@@ -36,6 +37,7 @@ RUNNING = (
     "ledger.py",
     "database.py",
     "backup.py",
+    "schedule.py",
     "speech.py",
 )
 """What the terminal is made of when it runs."""
@@ -134,6 +136,39 @@ def test_a_crash_is_told_by_kind_and_place_and_not_by_what_it_says(caplog: pytes
         tell_crash(kind, error, trace)
     assert re.fullmatch(r"our own mistake: KeyError in test_staff_log\.py:\d+", caplog.messages[0])
     assert "Sigrid" not in caplog.text
+
+
+@pytest.mark.parametrize(("command", "unit"), [("run", "fikatap"), ("desk serve", "fikatap-desk"), ("speak", "fikatap-speech")])
+@pytest.mark.parametrize("language", Language)
+def test_what_is_wrong_with_the_configuration_is_one_line_with_what_to_do(
+    language: Language, command: str, unit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "terminal.toml"
+    path.write_text(f'[cafe]\nname = "x"\nlanguage="{language}"\nclses = "22:00"\n', "utf-8")
+    assert main(["--config", str(path), *command.split()]) == 78
+    (line,) = capsys.readouterr().err.splitlines()
+    begin, _, end = load_texts().raw(language, "journal.wrong").partition("{why}")
+    assert line.startswith(f"fikatap: {begin}{path}: [cafe] has no 'clses'; ")
+    assert line.endswith(end.format(unit=unit))
+    assert f"systemctl restart {unit}" in line
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", 'language = "tlh"\n', "[cafe\n", '# language = "da"\n', None],
+    ids=["none", "odd", "broken", "comment", "no file"],
+)
+def test_a_configuration_that_does_not_say_its_language_is_told_of_in_swedish(text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "terminal.toml"
+    if text is not None:
+        path.write_text(text, "utf-8")
+    assert language_in(path) is Language.SV
+
+
+def test_a_shipped_configuration_says_its_language(tmp_path: Path) -> None:
+    shipped = (ROOT / "systemd" / "terminal.toml").read_text("utf-8")
+    (tmp_path / "x").write_text(shipped.replace('language = "sv"', 'language = "nb"'), "utf-8")
+    assert language_in(tmp_path / "x") is Language.NB
 
 
 # A morning's journal
