@@ -179,9 +179,24 @@ STEPS: tuple[str, ...] = (
     ) STRICT;
     INSERT INTO service (only) VALUES (1);
     """,
+    """
+    ALTER TABLE terminal ADD COLUMN queue_day INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE terminal ADD COLUMN longest_queue INTEGER NOT NULL DEFAULT 0;
+
+    CREATE TABLE faults (
+      id       INTEGER PRIMARY KEY,
+      device   TEXT    NOT NULL,
+      what     TEXT    NOT NULL,
+      trouble  TEXT    NOT NULL,
+      boot_id  TEXT    NOT NULL,
+      from_ms  INTEGER NOT NULL,
+      until_ms INTEGER,
+      utc_ms   INTEGER
+    ) STRICT;
+    """,
 )
 """What each version adds to the one before; never changed once released, only added to."""
-OLDEST = 0
+OLDEST = 5
 """The oldest version whose programs may write a ledger as all `STEPS` make it; 0 when only those that know the last one may.
 
 A release that fails is replaced by the one before it, which then finds a ledger that is newer than itself. So a step only adds

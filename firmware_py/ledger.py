@@ -67,6 +67,7 @@ from kiosk.values import (
 
 __all__ = [
     "BoundCard",
+    "KeptFault",
     "Ledger",
     "LedgerDamaged",
     "LedgerError",
@@ -89,6 +90,8 @@ SLICE = 200
 """How many rows `forget` looks at in one go: some 1 ms here."""
 NAMES = 1_000
 """How many members' names are read in one go: some 5 ms here."""
+MOST_FAULTS = 200
+"""How many faults of devices are kept, the latest: they are no events, and do not grow old with them."""
 CLOCK_STEP_MS = 1_000
 """A wall clock that moved by more than this within a boot was put right."""
 
@@ -209,6 +212,23 @@ class OpenNotice(NamedTuple):
     job: JobId | None
     cause: str | None
     detail: str = ""
+
+
+class KeptFault(NamedTuple):
+    """A time that a device was away, in one boot: from and until in milliseconds of that boot, and when it began in UTC.
+
+    `until_ms` is None when the program ended before the device was back, `utc_ms` while the time is not known, `id` before it
+    is kept.
+    """
+
+    id: int | None
+    device: str
+    what: str
+    trouble: str
+    boot_id: str
+    from_ms: int
+    until_ms: int | None
+    utc_ms: int | None
 
 
 class LedgerReader:
@@ -846,6 +866,33 @@ class Ledger(LedgerReader):
             self._connection.execute(sql, (self.last_seq, notice))
             return bool(self._connection.changes())
 
+    # By the way: what nobody at the door waits for
+
+    def faults(self) -> list[KeptFault]:
+        """Return the faults that are kept, the latest first."""
+        return [KeptFault(*row) for row in self._rows(_FAULTS)]
+
+    def longest_queue(self) -> tuple[int, int]:
+        """Return the café's day of which it was kept, and how many badges waited at once at most in it; (0, 0) at first."""
+        day, longest = self._row("SELECT queue_day, longest_queue FROM terminal")
+        return day, longest
+
+    def keep(self, faults: Sequence[KeptFault], queue: tuple[int, int]) -> list[int]:
+        """Store faults, of which the latest `MOST_FAULTS` stay, and the longest queue; return the faults' ids.
+
+        For when nobody waits at the door: whoever else writes is not waited for. Raise `LedgerError`.
+        """
+        self._connection.set_busy_timeout(0)
+        try:
+            with self._transaction():
+                run = self._connection.execute
+                ids = [int(number) for fault in faults for (number,) in run(_KEEP_FAULT, fault)]
+                run("DELETE FROM faults WHERE id <= (SELECT max(id) FROM faults) - ?", (MOST_FAULTS,))
+                run("UPDATE terminal SET queue_day = ?, longest_queue = ?", queue)
+        finally:
+            self._connection.set_busy_timeout(BUSY_MS)
+        return ids
+
     def counts(self) -> dict[str, int]:
         """Return how much there is of what."""
         counted = {
@@ -873,6 +920,15 @@ _PUT_MEMBER = "INSERT INTO members (id, profile) VALUES (?, ?) ON CONFLICT (id) 
 _RECORD = """
     profile, visits, approached,
     EXISTS (SELECT 1 FROM visits WHERE visits.member = members.id AND closed_seq IS NULL)"""
+
+
+_FAULTS = """
+    SELECT id, device, what, trouble, boot_id, from_ms, until_ms, coalesce(utc_ms, from_ms + offset_ms)
+    FROM faults LEFT JOIN clocks USING (boot_id) ORDER BY id DESC"""
+_KEEP_FAULT = """
+    INSERT INTO faults (id, device, what, trouble, boot_id, from_ms, until_ms, utc_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET until_ms = excluded.until_ms, utc_ms = coalesce(excluded.utc_ms, utc_ms)
+    RETURNING id"""
 
 
 _NAMES = """

@@ -138,10 +138,9 @@ class Tapped(Struct, frozen=True):
 
 
 class Chosen(Struct, frozen=True):
-    """A mood that was pressed before the card was held there; it waits for the next tap at that reader (None: at any)."""
+    """A mood that was pressed before the card was held there; it waits for the next tap."""
 
     mood: Mood
-    reader: str | None
     until_ms: int
 
 
@@ -172,7 +171,8 @@ class DoorState(Struct, frozen=True):
     """Whose profile changed while they were here, since this start."""
     tapped: Mapping[str, Tapped] = {}
     """By reader; none where whoever tapped last has no visit here: they left, or the card is unknown."""
-    chosen: Chosen | None = None
+    choices: Mapping[str | None, Chosen] = {}
+    """By the reader beside which it was pressed, whose next tap it is for; None where it is for the next tap at any."""
     enrolling: Enrolling | None = None
     asked_staff_ms: int | None = None
     """When the last slip was ordered for a card that does not work here."""
@@ -203,6 +203,11 @@ class DoorState(Struct, frozen=True):
     def visit(self, visit: VisitId) -> Visit | None:
         """Return an open visit, by whichever door it began."""
         return self.visits.get(visit) or self.elsewhere.visits.get(visit)
+
+    def partner_of(self, member: MemberId) -> Visit | None:
+        """Return the visit of somebody who is here, if this door may choose them; see `Elsewhere.partners`."""
+        visit = self.visit_of(member) or self.elsewhere.visit_of(member)
+        return None if visit is None or (visit.zone is None and visit.id not in self.visits) else visit
 
     def partners(self) -> Mapping[VisitId, Visit]:
         """Return everybody among whom this door may choose."""
@@ -273,7 +278,7 @@ def _happened(state: DoorState, event: Event, now: Now) -> Step:
         case MoodPressed():
             return _mood_pressed(state, event, now)
         case MoodTakenBack():
-            return replace(state, chosen=None), ()
+            return _without_choice(state, event.reader), ()
         case PairRuled():
             return _ruled(state, event, now)
         case MatchSwapped():
@@ -334,8 +339,8 @@ def _deadlines(state: DoorState) -> Iterator[int]:
             yield due
     if state.enrolling is not None:
         yield state.enrolling.by_ms
-    if state.chosen is not None:
-        yield state.chosen.until_ms
+    for chosen in state.choices.values():
+        yield chosen.until_ms
 
 
 def _start(state: DoorState, event: Started, now: Now) -> Step:
@@ -403,8 +408,9 @@ def _time_passed(state: DoorState, now: Now) -> Step:
     if state.enrolling is not None and now.boot_ms >= state.enrolling.by_ms:
         effects += (EndEnrolment(state.enrolling.ticket, Enrolment.LATE),)
         state = replace(state, enrolling=None)
-    if state.chosen is not None and now.boot_ms >= state.chosen.until_ms:
-        state = replace(state, chosen=None)
+    for place, chosen in state.choices.items():
+        if now.boot_ms >= chosen.until_ms:
+            state = _without_choice(state, place)
     state, effects = _chain(state, effects, lambda s: _spooled(s, *spooling.expire(s.spool, now, rules.badge_fresh_ms)))
     state, effects = _chain(state, effects, lambda s: _confirm_presence(s, now))
     today = state.house.day(now, now)
@@ -444,9 +450,10 @@ def _card(state: DoorState, event: CardTapped, now: Now) -> Step:
     visit = state.visit_of(event.member.id)
     if visit is None or not visit.confirmed:
         visit = state.elsewhere.visit_of(event.member.id)
-    mood = None if event.lying else _waits_at(state, event.reader, now)
-    if mood is not None:
-        state = replace(state, chosen=None)
+    mood = None
+    if not event.lying and (waiting := _waits_at(state, event.reader, now)):
+        place, mood = waiting
+        state = _without_choice(state, place)
     if visit is None:
         return _check_in(state, event.member, event.reader, event.rate, now, mood)
     if mood is not None:  # who says what they want does not go by that tap
@@ -473,10 +480,20 @@ def _at_door(state: DoorState, visit: Visit, reader: str | None, now: Now) -> Do
     return state if reader is None else replace(state, tapped={**state.tapped, reader: Tapped(visit.id, now.boot_ms)})
 
 
-def _waits_at(state: DoorState, reader: str, now: Now) -> Mood | None:
-    """Return what was pressed for the next tap at this reader, if it was not too long ago."""
-    chosen = state.chosen
-    return None if chosen is None or chosen.reader not in (None, reader) or now.boot_ms >= chosen.until_ms else chosen.mood
+def _waits_at(state: DoorState, reader: str, now: Now) -> tuple[str | None, Mood] | None:
+    """Return what was pressed for the next tap at this reader, if it was not too long ago, and for which taps that was.
+
+    What was pressed beside it comes before what is for any.
+    """
+    for place in (reader, None):
+        chosen = state.choices.get(place)
+        if chosen is not None and now.boot_ms < chosen.until_ms:
+            return place, chosen.mood
+    return None
+
+
+def _without_choice(state: DoorState, place: str | None) -> DoorState:
+    return replace(state, choices={key: chosen for key, chosen in state.choices.items() if key != place})
 
 
 def _comes_to_choose(state: DoorState, event: CardTapped, now: Now) -> bool:
@@ -643,7 +660,7 @@ def _mood_pressed(state: DoorState, event: MoodPressed, now: Now) -> Step:
     """Take a pressed mood for the visit that it names, else for who tapped just now at this reader, else for the next tap.
 
     What was pressed on somebody's own page is for nobody else, however late it comes. What was pressed beside no reader is for
-    who tapped last at any, or for the next tap at any.
+    who tapped last at any, or for the next tap at any. It takes the place of what waits there, and of nothing else.
     """
     if event.visit is not None:
         visit = state.visit(event.visit)
@@ -653,9 +670,9 @@ def _mood_pressed(state: DoorState, event: MoodPressed, now: Now) -> Step:
     reader = event.reader or max(state.recent, key=lambda each: state.recent[each].boot_ms, default=None)
     visit = None if event.ahead or reader is None else _may_choose(state, reader, now)
     if reader is not None and visit is not None:
-        state = state if _waits_at(state, reader, now) is None else replace(state, chosen=None)
-        return _wants(state, visit, event.mood, reader, now)
-    state = replace(state, chosen=Chosen(event.mood, event.reader, now.boot_ms + state.house.rules.choose_ms))
+        return _wants(_without_choice(state, event.reader), visit, event.mood, reader, now)
+    chosen = Chosen(event.mood, now.boot_ms + state.house.rules.choose_ms)
+    state = replace(state, choices={**state.choices, event.reader: chosen})
     return state, (_answer(state, event.reader, Signal.USE_CARD, words=f"answer.chosen_{event.mood}"),)
 
 
@@ -698,7 +715,7 @@ def _wants(state: DoorState, visit: Visit, mood: Mood, reader: str | None, now: 
 def _ruled(state: DoorState, event: PairRuled, now: Now) -> Step:
     """Note what the host decided about two people; two who are here and are to meet are introduced now.
 
-    Of two who came in by different doors, the one of this door gets the badge.
+    The one who was named first gets the badge, where both came in by this door; else see `_due_pins`.
     """
     pair = pair_of(event.one, event.other)
     one, other = (state.visit_of(each) or state.elsewhere.visit_of(each) for each in (event.one, event.other))
@@ -706,35 +723,56 @@ def _ruled(state: DoorState, event: PairRuled, now: Now) -> Step:
     if unknown or event.one == event.other or state.rulings.get(pair) is event.ruling:
         return state, ()
     state, effects = _rule(replace(state, group_of=()), pair, event.ruling)
-    if event.ruling is not Ruling.PIN or one is None or other is None:
+    if event.ruling is not Ruling.PIN:
         return state, effects
-    if one.id not in state.visits:
-        one, other = other, one
-    return _chain(state, effects, lambda s: _bring_together(s, one, other, now))
+    first, second = (event.one, event.other) if state.here.keys() >= set(pair) else pair
+    return _chain(state, effects, lambda s: _bring_together(s, first, second, now))
 
 
-def _bring_together(state: DoorState, one: Visit, other: Visit, now: Now) -> Step:
-    """Ask about somebody of this door anew, with nobody but the other in mind."""
-    if one.id not in state.visits or one.id in state.asked or not one.confirmed or not other.confirmed:
+def _bring_together(state: DoorState, one: MemberId, other: MemberId, now: Now) -> Step:
+    """Ask about `one`, if they came in by this door, with nobody but the other in mind.
+
+    Which of the two is just being asked about is asked about once more: what comes of that knows nothing of the host's word.
+    """
+    visit, partner = state.visit_of(one), state.partner_of(other)
+    if visit is None or partner is None or not (_may_be_introduced(visit) and _may_be_introduced(partner)):
         return state, ()
-    return _ask_again(state, one, None, now, only=other.member.id)
+    asked = visit.id if visit.id in state.asked else partner.id
+    if asked not in state.asked:
+        return _ask_again(state, visit, None, now, only=other)
+    state = replace(state, repeats=state.repeats + 1)
+    anew = replace(state.asked[asked], number=state.repeats)
+    under_way = asked == next(iter(state.asked))
+    return replace(state, asked={**state.asked, asked: anew}), (FindMatch(asked),) if under_way else ()
 
 
-def _rulings_heard(state: DoorState, rulings: Sequence[tuple[Pair, Ruling | None]], now: Now) -> Step:
-    """Take what the host decided at another door, or what became of that.
+def _due_pins(before: DoorState, state: DoorState, now: Now) -> Step:
+    """Bring together two whom the host pinned at any door, once this door knows of that and of both.
 
-    That door introduces two who are to meet, unless both are this one's.
+    Of two who came in by two doors the first one's does so, and no other: nobody is to be introduced twice.
     """
     effects: tuple[Effect, ...] = ()
-    for pair, ruling in rulings:
-        if state.rulings.get(pair) is ruling:
+    for one, other in state.rulings:
+        if _is_due(before, (one, other)) or not _is_due(state, (one, other)):
             continue
-        state, more = _rule(replace(state, group_of=()), pair, ruling)
-        effects += more
-        one, other = map(state.visit_of, pair)
+        visit = state.visit_of(one)
         # They may have met meanwhile, which the service is still to hear.
-        if ruling is Ruling.PIN and one and other and other.member.id not in {met.member for met in one.met}:
+        if visit is not None and other not in {met.member for met in visit.met}:
             state, more = _bring_together(state, one, other, now)
+            effects += more
+    return state, effects
+
+
+def _is_due(state: DoorState, pair: Pair) -> bool:
+    return state.rulings.get(pair) is Ruling.PIN and state.partner_of(pair[1]) is not None
+
+
+def _rulings_heard(state: DoorState, rulings: Sequence[tuple[Pair, Ruling | None]]) -> Step:
+    """Take what the host decided at another door, or what became of that."""
+    effects: tuple[Effect, ...] = ()
+    for pair, ruling in rulings:
+        if state.rulings.get(pair) is not ruling:
+            state, more = _rule(replace(state, group_of=()), pair, ruling)
             effects += more
     return state, effects
 
@@ -872,11 +910,14 @@ def _is_open(state: DoorState, answer: MatchAnswered | MatchFailed) -> bool:
 def _may_meet(state: DoorState, found: Introduction) -> bool:
     """Tell whether an answer still holds: the partner may have left, or want to be let be, or the host knows better."""
     visit, partner = state.visits[found.visit], state.visit(found.partner)
-    if partner is None or not partner.confirmed or partner.mood is not Mood.INTRODUCE:
-        return False
-    if not partner.member.consents.introductions:
+    if partner is None or not _may_be_introduced(partner):
         return False
     return state.rulings.get(pair_of(visit.member.id, partner.member.id)) is not Ruling.VETO
+
+
+def _may_be_introduced(visit: Visit) -> bool:
+    """Tell whether somebody is known to be here, and wants introductions."""
+    return visit.confirmed and visit.mood is Mood.INTRODUCE and visit.member.consents.introductions
 
 
 def _partner(state: DoorState, found: Introduction) -> Visit:
@@ -934,9 +975,10 @@ def _settle(
 
 def _presence_heard(state: DoorState, event: PresenceHeard, now: Now) -> Step:
     """Note who is at other doors; a visit of this door may have ended there, or somebody may have been sent to its visitor."""
-    before = Elsewhere() if event.whole else state.elsewhere
+    before = state
+    elsewhere = Elsewhere() if event.whole else state.elsewhere
     others = [visit for visit in event.open if visit.id not in state.visits]
-    state = replace(state, elsewhere=before.without(event.closed).having(*others))
+    state = replace(state, elsewhere=elsewhere.without(event.closed).having(*others))
     effects: tuple[Effect, ...] = ()
     for told in event.open:
         if told.id in state.visits:
@@ -946,7 +988,9 @@ def _presence_heard(state: DoorState, event: PresenceHeard, now: Now) -> Step:
         if closed in state.visits:
             state, more = _close(state, state.visits[closed], Ending.TAPPED)
             effects += more
-    return _chain(state, effects, lambda s: _rulings_heard(s, event.rulings, now))
+    state, effects = _chain(state, effects, lambda s: _rulings_heard(s, event.rulings))
+    # Only when all of it is known, as what made somebody known here may also have been their introduction.
+    return _chain(state, effects, lambda s: _due_pins(before, s, now))
 
 
 def _as_told(state: DoorState, own: Visit, told: Visit, now: Now) -> Step:

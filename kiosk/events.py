@@ -199,7 +199,9 @@ class MoodPressed(Happening, frozen=True):
 
 
 class MoodTakenBack(Happening, frozen=True):
-    """Somebody by the door took back what they had pressed for the next tap."""
+    """Somebody by the door took back what they had pressed for the next tap at `reader`; None: for the next tap at any."""
+
+    reader: str | None
 
 
 class PairRuled(Happening, frozen=True):

@@ -56,6 +56,8 @@ class ServiceHand:
         self._trouble: DeviceError | None = None
         self._late_s = 0.0
         self._spurns = False
+        self._holds: bool | None = None
+        self._kept_waiting = 0
         self._version = 1
         self._floor = 0
         self._members: dict[MemberId, RosterEntry] = {}
@@ -107,6 +109,11 @@ class ServiceHand:
         """Refuse all that is reported, and nothing else."""
         self._spurns = True
 
+    def hold_news(self, *, made: bool) -> None:
+        """Keep news back until all is well: pages that are `made` already, so that they come late, or the making of any."""
+        with self.changed:
+            self._holds, self._kept_waiting = made, 0
+
     def gone(self) -> None:
         """Go away, as when a cable is pulled."""
         self._fail(DeviceLost("the service is gone"))
@@ -117,7 +124,7 @@ class ServiceHand:
 
     def well(self) -> None:
         """Be as a service should be."""
-        self._late_s, self._spurns = 0.0, False
+        self._late_s, self._spurns, self._holds = 0.0, False, None
         self._fail(None)  # which wakes those who wait
 
     def _fail(self, trouble: DeviceError | None) -> None:
@@ -131,6 +138,12 @@ class ServiceHand:
         return self._spurns
 
     # What somebody sees in it:
+
+    @property
+    def kept_waiting(self) -> int:
+        """How many were kept waiting since news are kept back."""
+        with self.changed:
+            return self._kept_waiting
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -190,6 +203,13 @@ class ServiceHand:
                 raise missing(str(error))
             case error:
                 raise type(error)(str(error))
+
+    def held(self, wait_s: float, *, made: bool) -> None:
+        """Wait while news are kept back at this point."""
+        with self.changed:
+            self._kept_waiting += self._holds is made
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self._trouble is not None or self._holds is not made, wait_s)
 
     def check_in(self, check_in: CheckIn) -> Proposal | None:
         """Note who came in, and answer."""
@@ -403,7 +423,9 @@ class FakeMatching(MatchingService):
     def presence(self, since: int, wait_s: float) -> PresencePage:
         """Wait for news."""
         self._hand.reach(wait_s)
+        self._hand.held(wait_s, made=False)
         page = self._hand.presence(since, wait_s)
+        self._hand.held(wait_s, made=True)
         self._hand.reach(wait_s)
         return page
 

@@ -27,7 +27,9 @@ def add(commands: Any) -> None:
         ("unveto", unveto, "take a veto or a pin back"),
     ):
         command = group.add_parser(word, help=what)
-        command.add_argument("one", help="a member's id" + ("; the first one gets the badge" if word == "pin" else ""))
+        command.add_argument(
+            "one", help="a member's id" + ("; of two of this door the first one gets the badge" if word == "pin" else "")
+        )
         command.add_argument("other", help="the other's")
         command.set_defaults(handler=handler)
     command = group.add_parser("swap", help="another partner in place of the last one, and another badge")

@@ -66,11 +66,16 @@ def scene(args: argparse.Namespace) -> int:
 
 
 def faults(args: argparse.Namespace) -> int:
-    """Print one line a fault."""
-    with ControlClient(load(args.config).control.socket) as client:
+    """Print two lines a fault: when and what in the café's language, and the driver's own words."""
+    from firmware_py.desk.staff.words import Words
+    from firmware_py.texts import load_page_texts
+
+    config = load(args.config)
+    words = Words(load_page_texts(), config.cafe.language, config.cafe.language)
+    with ControlClient(config.control.socket) as client:
         for fault in client.call("faults.list"):
-            lasted = "still" if fault["until_s"] is None else f"{fault['from_s'] - fault['until_s']} s"
-            print(f"{fault['from_s'] // 60:>5} min ago  {lasted:>7}  {fault['device']:<16} {fault['trouble']}")
+            print(f"{words.device(fault['device'])}: {words.away(fault, config.timezone)}. {words.fault(fault['trouble'])}")
+            print(f"  {fault['device']}: {fault['trouble']}")
     return 0
 
 

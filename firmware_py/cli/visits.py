@@ -26,8 +26,11 @@ def add(commands: Any) -> None:
     group = commands.add_parser("moods", help="what a visitor at the door wants").add_subparsers(metavar="WHAT", required=True)
     command = group.add_parser("choose", help="as a button does: for who tapped just now, else for the next tap")
     command.add_argument("mood", choices=[mood.value for mood in Mood], help="introduce, group, or coffee and nothing else")
+    command.add_argument("--reader", help="beside which it is pressed (default: the only one, or the next tap at any)")
     command.set_defaults(handler=choose)
-    group.add_parser("forget", help="take back what waits for the next tap").set_defaults(handler=forget)
+    command = group.add_parser("forget", help="take back what waits for the next tap")
+    command.add_argument("--reader", help="beside which it was pressed (default: the only one, or none)")
+    command.set_defaults(handler=forget)
 
 
 def show(args: argparse.Namespace) -> int:
@@ -46,7 +49,7 @@ def show(args: argparse.Namespace) -> int:
 def choose(args: argparse.Namespace) -> int:
     """Press a button."""
     with open_office(args.config) as office:
-        applied = office.call("moods.choose", mood=args.mood)["applied"]
+        applied = office.call("moods.choose", mood=args.mood, reader=args.reader)["applied"]
     print("noted for who tapped last" if applied == "visit" else "waits for the next tap, 20 seconds")
     return 0
 
@@ -54,8 +57,8 @@ def choose(args: argparse.Namespace) -> int:
 def forget(args: argparse.Namespace) -> int:
     """Take it back."""
     with open_office(args.config) as office:
-        office.call("moods.forget")
-    print("nothing waits for the next tap")
+        office.call("moods.forget", reader=args.reader)
+    print("taken back")
     return 0
 
 

@@ -71,12 +71,13 @@ async def _mood(request: Request) -> Response:
     if request.headers.get("hx-request") != "true":
         return Response("only the screen may choose", 403)
     place = place_of(request)
-    async with request.form(max_fields=3, max_files=0) as form:
-        mood, visit, reader = form.get("mood"), form.get("visit"), form.get("reader")
+    async with request.form(max_fields=4, max_files=0) as form:
+        mood, visit = form.get("mood"), form.get("visit")
+        reader = form.get("reader" if mood else "chosen_at")
     beside = {"reader": reader} if reader else {}
     whose = {"visit": visit} if visit else {"ahead": True}
     try:
-        await (place.ask("moods.choose", mood=mood, **beside, **whose) if mood else place.ask("moods.forget"))
+        await (place.ask("moods.choose", mood=mood, **beside, **whose) if mood else place.ask("moods.forget", **beside))
     except CommandError:
         return HTMLResponse(place.renderer.texts.say(_language(request), "screen.mood_failed"))
     return HTMLResponse("")
@@ -113,16 +114,28 @@ def _frames(place: Place, language: Language, reader: str) -> Frames:
 
 
 def _idle(place: Place, scene: Scene | None, reader: str = "") -> dict[str, Any]:
-    """Return the values of the café's view; `trouble` is why nobody can tap now: a key of the sentences, or empty."""
+    """Return the values of the café's view; `trouble` is why nobody can tap now: a key of the sentences, or empty.
+
+    `chosen` is the mood that the next tap beside this screen takes, `chosen_at` the reader it waits at: empty where at any.
+    """
     if scene is None:
         trouble = "away"
     elif scene["trouble"]:
         trouble = scene["trouble"]
     else:
         trouble = "" if scene["open"] else "closed"
-    if scene is not None and reader and scene.get("chosen_at") not in (None, reader):
-        scene = {**scene, "chosen": None}  # it waits for a tap at another reader
-    return {"scene": scene, "cafe": place.config.cafe.name, "trouble": trouble, "reader": reader}
+    readers = place.config.readers
+    own = next(iter(readers)) if len(readers) == 1 and not reader else reader
+    choices = {} if scene is None else scene.get("choices", {})  # a terminal that is a version behind has none
+    chosen_at = own if own in choices else ""
+    return {
+        "scene": scene,
+        "cafe": place.config.cafe.name,
+        "trouble": trouble,
+        "reader": reader,
+        "chosen": choices.get(chosen_at),
+        "chosen_at": chosen_at,
+    }
 
 
 def _personal(place: Place, shown: Happening) -> dict[str, str]:

@@ -99,11 +99,14 @@ class Shared:
         """What is taken in slice by slice."""
         self._since = 0
         self._unsure = False
-        """Visits of this door may have ended elsewhere, which nobody could tell while the service did not know of them."""
+        """Visits of this door may have ended elsewhere, which nobody could tell while the service did not know of them; or
+        another door had the last word on what the host decided here."""
         self._unknown: dict[VisitId, Presence] = {}
         """Visits of people who are not on the roster here, yet, or to whom such people were sent."""
         self._unruled: dict[Pair, Ruling | None] = {}
         """What the host decided about people of whom one is not on the roster here, yet."""
+        self._just_ruled: set[Pair] = set()
+        """About whom the host decided something here that was reported after the service had been asked for the next page."""
         self._meetings: list[tuple[MemberId, MemberId]] = []
         """Who met at other doors, and is not noted yet."""
         self._pull_at_ms = 0
@@ -142,6 +145,7 @@ class Shared:
             case Delivered(upto):
                 self._under_way.discard(JOURNAL)
                 self._is_spurned = False
+                self._just_ruled |= self._outbox.ruled()
                 self._outbox.delivered(upto)
             case Pulled():
                 self._under_way.discard(JOURNAL)
@@ -235,6 +239,7 @@ class Shared:
             told_all = self._outbox.is_empty()
             if told_all and self._unsure:
                 self._unsure, self._since = False, 0
+            self._just_ruled.clear()
             self._submit(NEWS, Listen(self._since, frozenset(self._state().visits) if told_all else frozenset()))
 
     def hang_up(self) -> None:
@@ -278,18 +283,15 @@ class Shared:
                 self._unsure = bool(mine) and not asked.known
             # Only what it names has ended: a visit that it does not know of is one that it lost, and it is told again.
             self._outbox.add(*(VisitOpened(presence=presence(mine[each], self._door, now)) for each in missing))
-        whole = page.whole
-        for start in range(0, len(page.open), SLICE):
-            self._apply(PresenceHeard(open=self._visits(page.open[start : start + SLICE]), whole=whole))
-            whole = False
-            yield
-        if closed or whole:
-            for visit in closed:
-                self._unknown.pop(visit, None)
-            self._apply(PresenceHeard(closed=closed, whole=whole))
         rulings = self._rulings(page, asked.since)
-        for start in range(0, len(rulings), SLICE):
-            self._apply(PresenceHeard(rulings=rulings[start : start + SLICE]))
+        for visit in closed:
+            self._unknown.pop(visit, None)
+        # A page of usual length is one event: who came, who was introduced, and what that ended belong together.
+        starts = range(0, max(len(page.open), len(rulings), bool(closed) or page.whole), SLICE)
+        for start in starts:
+            visits, ruled = self._visits(page.open[start : start + SLICE]), rulings[start : start + SLICE]
+            ended = closed if start == starts[-1] else ()
+            self._apply(PresenceHeard(open=visits, closed=ended, whole=page.whole and not start, rulings=ruled))
             yield
         if self._unknown or self._unruled:
             self._pull_soon()
@@ -297,24 +299,26 @@ class Shared:
         self._under_way.discard(NEWS)
 
     def _rulings(self, page: PresencePage, since: int) -> tuple[tuple[Pair, Ruling | None], ...]:
-        """Return what the host decided as the door has it; what this door is still to report comes back with the next page.
+        """Return what the host decided as the door has it.
 
+        What this door said of it stands as long as the service may not have known of that when it made the page; where the page
+        says otherwise, all is asked for anew when the service has every report, as another door may have had the last word.
         What a whole page does not name is over, unless it is about somebody of this door: the service may not understand it.
         It is told again only where the service is an older copy of what it was, as it may also have forgotten what is over.
         """
         if not page.whole and not page.rulings:
             return ()
-        unreported = self._outbox.ruled()
+        state, own_words = self._state(), self._outbox.ruled() | self._just_ruled
         told = {pair_of(each.one, each.other): each.ruling for each in page.rulings}
         if page.whole:
             self._unruled.clear()
-            here, rulings = self._state().here, self._state().rulings
-            unnamed = rulings.keys() - told.keys() - unreported
-            own = {pair for pair in unnamed if not here.keys().isdisjoint(pair)}
+            unnamed = state.rulings.keys() - told.keys() - own_words
+            own = {pair for pair in unnamed if not state.here.keys().isdisjoint(pair)}
             if page.version < since:
-                self._outbox.add(*(HostRuled(one=pair[0], other=pair[1], ruling=rulings[pair]) for pair in sorted(own)))
+                self._outbox.add(*(HostRuled(one=pair[0], other=pair[1], ruling=state.rulings[pair]) for pair in sorted(own)))
             told |= dict.fromkeys(unnamed - own)
-        return self._known({pair: ruling for pair, ruling in told.items() if pair not in unreported})
+        self._unsure |= any(told[pair] is not state.rulings.get(pair) for pair in told.keys() & own_words)
+        return self._known({pair: ruling for pair, ruling in told.items() if pair not in own_words})
 
     def _known(self, told: Mapping[Pair, Ruling | None]) -> tuple[tuple[Pair, Ruling | None], ...]:
         """Return what was decided about people who are on the roster here; the rest waits for them."""

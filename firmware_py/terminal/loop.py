@@ -27,6 +27,7 @@ from firmware_py.releases import HealthMark
 from firmware_py.schedule import ScheduleFile, ScheduleServant
 from firmware_py.settings import files_of
 from firmware_py.terminal.control import Changed, Command, HungUp
+from firmware_py.terminal.faults import History
 from firmware_py.terminal.host import Host
 from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp, Report
 from firmware_py.terminal.notify import Notifier
@@ -35,7 +36,7 @@ from firmware_py.terminal.scene import scene, visits
 from firmware_py.terminal.second import WAIT_S, Append, MakeCopy, SecondMedium, SecondServant
 from firmware_py.terminal.servants import ButtonsServant, LightsServant, PrinterServant, ReaderServant, SounderServant, cause_of
 from firmware_py.terminal.staff import Staff
-from firmware_py.terminal.status import READER, SECOND, faults, status, status_line
+from firmware_py.terminal.status import READER, SECOND, status, status_line
 from firmware_py.terminal.supervise import Health, Supervisor
 from firmware_py.wiring import Wiring
 from kiosk.door import DoorState, next_deadline, step
@@ -206,7 +207,8 @@ class Terminal:
         )
         self._reading = Reading(ledger.reader)
         self._longest_queue = 0
-        """How many badges waited at once at most, today since the program started."""
+        """How many badges waited at once at most, today."""
+        self._history = History(ledger, self._supervisor)
         self._shared = None if wiring.config.service is None else self._share()
 
     def post(self, message: Message) -> None:
@@ -237,6 +239,7 @@ class Terminal:
                 self._look_after()
             self._notifier.stopping()
             self._finish_badge()
+            self._keep_history(at_once=True)
         finally:
             if self._shared is not None:
                 self._shared.hang_up()
@@ -361,10 +364,10 @@ class Terminal:
         for effect in effects:
             self._perform(effect)
             self._tell(effect)
-        if not (isinstance(event, MoodPressed) and state.chosen not in (None, before.chosen)):  # that is in the scene
+        if not (isinstance(event, MoodPressed) and _waits_anew(state, before, event.reader)):  # that is in the scene
             self._show(before, effects, now)
         self._longest_queue = max(self._longest_queue, sum(job.badge is not None for job in state.spool.jobs.values()))
-        self._changed |= bool(effects) or state.chosen != before.chosen or not isinstance(event, TimePassed)
+        self._changed |= bool(effects) or state.choices != before.choices or not isinstance(event, TimePassed)
         if durable:
             self._with_service(lambda shared: shared.carry_on())
         return True
@@ -416,6 +419,7 @@ class Terminal:
             fresh = DoorState(
                 house=before.house,
                 recent=before.recent,
+                choices=before.choices,
                 enrolling=before.enrolling,
                 asked_staff_ms=before.asked_staff_ms,
                 schedule=before.schedule,
@@ -581,6 +585,20 @@ class Terminal:
                 self._ledger.forget(wall.utc_ms, self._wiring.config.ledger.keep_events_days * DAY_MS)
         except LedgerError as error:
             self._storage_failed(None, error)
+        self._keep_history()
+
+    def _keep_history(self, *, at_once: bool = False) -> None:
+        """Store what went wrong with devices; where that fails, the door is as open as it was."""
+        if self._must_reload:
+            return
+        day = self._history.queue[0] if self._cafe_day is None else self._cafe_day
+        longest = self._history.queue[1] if self._cafe_day is None else self._longest_queue
+        if self._history.keep(self._clock.now(), (day, longest), at_once=at_once):
+            return
+        try:
+            self._ledger.reopen()  # as after each failed sync; nothing that the door knows was in it
+        except LedgerError:
+            self._must_reload = True
 
     def _close_day(self) -> None:
         """Have a copy of the ledger made when the café has closed."""
@@ -588,6 +606,8 @@ class Terminal:
         if wall is None:
             return
         day = (wall.local_day * 1440 + wall.local_minute - self._wiring.config.closes_minute) // 1440
+        if self._cafe_day is None and day == self._history.queue[0]:
+            self._longest_queue = max(self._longest_queue, self._history.queue[1])
         if self._cafe_day not in (None, day):
             self._supervisor.submit(SECOND, MakeCopy())
             self._longest_queue = 0
@@ -653,7 +673,7 @@ class Terminal:
             case "visits.list":
                 return visits(self.state, self._clock.now())
             case "faults.list":
-                return faults(self._supervisor, self._clock.now())
+                return self._history.list(self._clock.now())
             case "visits.checkin":
                 return self._check_in(MemberId(_argument(command, "member", str)))
             case "visits.leave":
@@ -877,6 +897,11 @@ _NOT_ENROLLED = {
     Enrolment.REPLACED: "another enrolment was begun meanwhile",
     Enrolment.LATE: "no card was held to the reader in time; try again",
 }
+
+
+def _waits_anew(state: DoorState, before: DoorState, reader: str | None) -> bool:
+    """Tell whether a mood waits there for the next tap since just now."""
+    return state.choices.get(reader) not in (None, before.choices.get(reader))
 
 
 def _reader_of(event: Event) -> str | None:

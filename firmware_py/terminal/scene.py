@@ -55,8 +55,8 @@ def scene(state: DoorState, supervisor: Supervisor, wiring: Wiring, now: Now, *,
             for each in left_today(house, state.schedule.occasions, now)
         ],
         "moods": [mood.value for mood in Mood],
-        "chosen": None if state.chosen is None else state.chosen.mood.value,
-        "chosen_at": None if state.chosen is None else state.chosen.reader,
+        # By the reader whose next tap it is for; empty: the next one at any.
+        "choices": {place or "": chosen.mood.value for place, chosen in state.choices.items()},
         "day": None if now.wall is None else "{:04}-{:02}-{:02}".format(*civil(now.wall.local_day)),
     }
 

@@ -17,11 +17,12 @@ from firmware_py.keys import VenueKeyError
 from firmware_py.office import CommandError
 from firmware_py.recovery import CopiesAway, LedgerLost
 from firmware_py.terminal.control import Changed, Command, ControlClient, ControlSocket, HungUp, NotRunning
+from firmware_py.terminal.faults import faults
 from firmware_py.terminal.lanes import CardRead, Lane, LaneCrashed, LaneDown, LaneUp, Report
 from firmware_py.terminal.loop import LIGHTS, SOUNDER, answering_lanes
 from firmware_py.terminal.notify import Notifier
 from firmware_py.terminal.scene import scene
-from firmware_py.terminal.status import faults, status
+from firmware_py.terminal.status import status
 from firmware_py.terminal.supervise import Supervisor
 from firmware_py.wiring import Wiring
 from kiosk.door import DoorState, step
@@ -155,7 +156,7 @@ class ShutDoor:
             case "visits.list":
                 command.answer([])
             case "faults.list":
-                command.answer(faults(self._supervisor, now))
+                command.answer(faults(now, self._supervisor.faults))
             case _:
                 command.fail(f"the door is shut: {self._told}")
 

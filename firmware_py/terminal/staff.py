@@ -67,20 +67,23 @@ class Staff:
 
         With `visit` it is for that one only, with `ahead` for the next tap only. Without `reader` any is meant.
         """
+        beside = self._beside(reader)
+        if visit is not None and ((found := self._state().visit(visit)) is None or not found.confirmed):
+            raise CommandError(f"visit {visit} has ended; hold the card to the reader again")
+        self._apply(MoodPressed(mood, beside, visit, ahead))
+        return {"applied": "next" if visit is None and beside in self._state().choices else "visit"}
+
+    def forget(self, *, reader: str | None = None) -> Any:
+        """Forget what waits for the next tap at a reader; without one, what waits for the next tap at any."""
+        self._apply(MoodTakenBack(self._beside(reader)))
+        return {}
+
+    def _beside(self, reader: str | None) -> str | None:
+        """Return the reader that is meant: an only one need not be named."""
         readers = self._wiring.config.readers
         if reader is not None and reader not in readers:
             raise CommandError(f"there is no reader '{reader}'; there are {', '.join(readers)}")
-        if visit is not None and ((found := self._state().visit(visit)) is None or not found.confirmed):
-            raise CommandError(f"visit {visit} has ended; hold the card to the reader again")
-        beside = next(iter(readers)) if len(readers) == 1 else reader
-        self._apply(MoodPressed(mood, beside, visit, ahead))
-        chosen = self._state().chosen
-        return {"applied": "visit" if visit is not None or chosen is None or chosen.reader != beside else "next"}
-
-    def forget(self) -> Any:
-        """Forget what waits for the next tap."""
-        self._apply(MoodTakenBack())
-        return {}
+        return next(iter(readers)) if len(readers) == 1 else reader
 
     def jobs(self) -> Any:
         """Return the jobs, with what only the running door knows of them."""

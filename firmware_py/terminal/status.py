@@ -75,17 +75,3 @@ def status(
         "clock_trusted": now.wall is not None,
         "ledger": ledger.counts() if stores and ledger is not None else None,
     }
-
-
-def faults(supervisor: Supervisor, now: Now) -> list[dict[str, Any]]:
-    """Return when devices were away, the latest first, with times as seconds ago."""
-    return [
-        {
-            "device": fault.device,
-            "what": fault.what,
-            "trouble": fault.trouble,
-            "from_s": (now.boot_ms - fault.from_ms) // 1000,
-            "until_s": None if fault.until_ms is None else (now.boot_ms - fault.until_ms) // 1000,
-        }
-        for fault in reversed(supervisor.faults)
-    ]

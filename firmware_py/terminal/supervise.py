@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from drivers.errors import DeviceError
+from firmware_py.ledger import MOST_FAULTS
 from firmware_py.terminal.lanes import Lane
 from kiosk.events import Event
 
@@ -58,10 +59,6 @@ class Watched:
         self.retry_ms: int | None = None
 
 
-MOST_FAULTS = 200
-"""How many faults are remembered, the latest."""
-
-
 class Fault(Struct):
     """One time that a device was away: what it is, what was wrong, from when until when (None while it lasts)."""
 
@@ -70,6 +67,10 @@ class Fault(Struct):
     trouble: str
     from_ms: int
     until_ms: int | None = None
+    id: int | None = None
+    """Its number in the ledger, once it is there."""
+    kept: bool = False
+    """Whether the ledger has it as it is here."""
 
 
 class Supervisor:
@@ -129,7 +130,7 @@ class Supervisor:
         watched.health, watched.what, watched.trouble, watched.since_ms = Health.UP, what, "", now_ms
         for fault in self.faults:
             if fault.device == name and fault.until_ms is None:
-                fault.until_ms = now_ms
+                fault.until_ms, fault.kept = now_ms, False
 
     def down(self, name: str, error: DeviceError, now_ms: int) -> None:
         """Note that a device is gone, and when to open it again."""

@@ -118,6 +118,18 @@ def test_two_doors_see_each_other_and_go_on_alone_with_the_cable_out(
     told = next(each for each in back.seen.of(SettleMatch) if each.member == "p2")
     assert told.partner == "p1"
     front.until(lambda door: (visit := door.visit(1)) is not None and visit.approached == 1)
+    front.call("visits.checkin", member="p3")
+    back.call("visits.checkin", member="p5")  # who has nothing to give to the one of the other door
+    back.until(lambda door: (visit := door.state.elsewhere.visit_of(person(3).id)) is not None and visit.zone)
+    assert back.call("match.pin", one="p5", other="p3")["both_here"]
+    (told,) = front.seen.until(SettleMatch, lambda each: each.partner is not None)
+    assert (told.member, told.partner) == ("p3", "p5")
+    for door in (front, back):
+        door.until(lambda each: each.state.rulings == {})
+    assert [each.partner for each in back.seen.of(SettleMatch)] == ["p1", None]
+    front.call("visits.leave", member="p3")
+    back.call("visits.leave", member="p5")
+    front.until(lambda door: door.state.elsewhere.visit_of(person(5).id) is None)
 
     service.kill()
     front.until_health(NEWS, Health.DOWN)

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from firmware_py.database import STEPS, migrate, open_for_reading
+from firmware_py.database import OLDEST, STEPS, migrate, open_for_reading, version_of
 from firmware_py.ledger import Ledger, LedgerError, LedgerInUse, LedgerTooNew, OpenNotice, TapPath
 from kiosk.badge import Badge, BadgeZone, Slip, SlipKind, SlipLine
 from kiosk.effects import (
@@ -640,7 +640,7 @@ def test_a_ledger_of_a_newer_version_is_left_alone(ledger: Ledger, path: Path) -
 def test_a_migration_keeps_a_copy_of_the_file_before_it(ledger: Ledger, path: Path) -> None:
     check_in(ledger, 1, SIGRID)
     step = "ALTER TABLE members ADD COLUMN memo TEXT"
-    migrate(ledger._connection, path, [*STEPS, step], new_incarnation="x")
+    migrate(ledger._connection, path, [*STEPS, step], 0, new_incarnation="x")
     assert ledger._connection.pragma("user_version") == len(STEPS) + 1
     ledger.close()
     with pytest.raises(LedgerTooNew):
@@ -656,7 +656,7 @@ def test_a_migration_keeps_a_copy_of_the_file_before_it(ledger: Ledger, path: Pa
 def test_a_migration_that_fails_changes_nothing(ledger: Ledger, path: Path) -> None:
     with pytest.raises(apsw.SQLError):
         migrate(ledger._connection, path, [*STEPS, "DROP TABLE notices; DROP TABLE unicorns"], new_incarnation="x")
-    assert ledger._connection.pragma("user_version") == len(STEPS)
+    assert version_of(ledger._connection) == (len(STEPS), OLDEST)
     assert ledger.notices() == []
 
 

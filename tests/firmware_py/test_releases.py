@@ -9,7 +9,7 @@ import pytest
 
 from firmware_py import releases
 from firmware_py.backup import check_copy, copy_now
-from firmware_py.database import OLDEST, STEPS, LedgerTooNew, migrate, version_of
+from firmware_py.database import STEPS, LedgerTooNew, migrate, version_of
 from firmware_py.ledger import Ledger
 from firmware_py.recovery import trouble_with
 from firmware_py.releases import HEALTHY_AFTER_MS, HealthMark, running_release
@@ -131,10 +131,9 @@ def test_a_ledger_of_which_the_release_before_knows_too_little_is_left_alone_and
 
 def test_a_version_that_is_only_its_own_is_written_plainly(tmp_path: Path) -> None:
     """So that programs from before there were two numbers read it rightly."""
-    path = tmp_path / "ledger.db"
-    Ledger.open(path).close()
-    connection = apsw.Connection(str(path))
-    assert connection.pragma("user_version") == len(STEPS) + 1000 * OLDEST
+    connection = apsw.Connection(str(tmp_path / "ledger.db"))
+    migrate(connection, tmp_path / "ledger.db", STEPS, 0, new_incarnation="x")
+    assert connection.pragma("user_version") == len(STEPS)
     connection.close()
 
 

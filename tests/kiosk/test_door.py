@@ -847,6 +847,17 @@ def test_a_pin_asks_at_once_and_nobody_else_will_do() -> None:
     assert SetRuling(pair, None) in effects
 
 
+def test_a_pin_counts_for_whichever_of_the_two_is_just_being_asked_about() -> None:
+    state = play(sigrid_here(), (tap(MAEVE), at(LATER)))
+    for one, other in ((SIGRID, MAEVE), (MAEVE, SIGRID)):
+        after, effects = step(state, PairRuled(one.id, other.id, Ruling.PIN), at(LATER + 1))
+        assert effects == (SetRuling(pair_of(SIGRID.id, MAEVE.id), Ruling.PIN), FindMatch(visit_id(3)))
+        assert after.asked == {visit_id(3): replace(state.asked[visit_id(3)], number=after.repeats)}
+    queue = play(state, (tap(SOREN, BACK), at(LATER)))
+    pair = pair_of(SIGRID.id, SOREN.id)
+    assert effects_of(queue, PairRuled(*pair, Ruling.PIN), at(LATER + 1)) == (SetRuling(pair, Ruling.PIN),), "not his turn yet"
+
+
 def test_an_answer_that_the_host_has_vetoed_meanwhile_is_asked_anew() -> None:
     state = play(sigrid_here(), (tap(MAEVE), at(LATER)), (PairRuled(SIGRID.id, MAEVE.id, Ruling.VETO), at(LATER)))
     found = MatchAnswered(visit_id(3), introduction(visit_id(3), FIRST.id), TABLE.id)

@@ -314,7 +314,11 @@ class History(RuleBasedStateMachine):
         effects = self.happen(CommitFailed(getattr(event, "reader", None)))
         state = self.state
         self.state = DoorState(
-            house=state.house, recent=state.recent, enrolling=state.enrolling, asked_staff_ms=state.asked_staff_ms
+            house=state.house,
+            recent=state.recent,
+            choices=state.choices,
+            enrolling=state.enrolling,
+            asked_staff_ms=state.asked_staff_ms,
         )
         self.happen(self.book.started())
         return effects
@@ -378,12 +382,13 @@ class History(RuleBasedStateMachine):
             recent.card == card and (self.ms - recent.boot_ms < SHORT.double_tap_ms or (lying and on == reader))
             for on, recent in self.state.recent.items()
         )
-        chosen, before = self.state.chosen, set(self.state.visits)
+        chosen, before = self.state.choices, set(self.state.visits)
         effects = self.happen(CardTapped(reader, card, someone, blocked=blocked, lying=lying))
-        if again and chosen is not None and self.state.chosen is None:
+        taken = chosen.keys() - self.state.choices.keys()
+        assert taken in (set(), {reader}, {None})
+        if again and taken:
             # What they pressed in between is noted; it is still one tap: nobody came or went by it.
             assert set(self.state.visits) == before
-            assert chosen.reader in (None, reader)
             again = False
         answers = [effect for effect in effects if isinstance(effect, Answer)]
         # Who comes in and wants a group is welcomed, and told at once that they wait for one.
@@ -428,7 +433,7 @@ class History(RuleBasedStateMachine):
         event=st.one_of(
             st.builds(MoodChosen, ids, st.sampled_from(list(Mood)), st.sampled_from([None, DOOR])),
             st.builds(MoodPressed, st.sampled_from(list(Mood)), st.none() | readers, st.none(), st.booleans()),
-            st.just(MoodTakenBack()),
+            st.builds(MoodTakenBack, st.none() | readers),
             st.builds(PairRuled, ids, ids, st.sampled_from([None, *Ruling])),
             st.builds(MatchSwapped, ids),
             st.just(GroupAsked()),
@@ -535,6 +540,10 @@ class History(RuleBasedStateMachine):
         assert sum(job.kind is SlipKind.ASK_STAFF for job in jobs) <= 1
         assert sum(job.kind is SlipKind.FAULT and job.state is JobState.QUEUED for job in jobs) <= 1
         assert sum(job.kind is SlipKind.DESK for job in jobs) <= 1
+
+    @invariant()
+    def one_choice_waits_at_each_reader_and_one_at_none(self) -> None:
+        assert self.state.choices.keys() <= {DOOR, BACK, None}
 
     @invariant()
     def cards_that_do_not_work_do_not_empty_the_roll(self) -> None:

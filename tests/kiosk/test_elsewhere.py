@@ -21,6 +21,7 @@ from kiosk.events import (
     MemberCheckedIn,
     MemberLeft,
     MemberRemoved,
+    MoodChosen,
     PairRuled,
     PresenceHeard,
     Started,
@@ -262,16 +263,69 @@ def test_what_was_heard_of_two_who_are_not_known_here_is_taken_back_here() -> No
     assert effects_of(state, PairRuled(*pair, Ruling.PIN), at(NOON + 1)) == ()
 
 
-def test_of_two_who_came_in_by_two_doors_and_are_to_meet_the_one_of_this_door_is_asked_about() -> None:
-    state = play(knowing(HERS), (tap(SIGRID), at(NOON)), (MatchAnswered(visit_id(1), None, None), at(NOON)))
-    pair = pair_of(SIGRID.id, MAEVE.id)
-    for one, other in ((SIGRID, MAEVE), (MAEVE, SIGRID)):
-        after, effects = step(state, PairRuled(one.id, other.id, Ruling.PIN), at(NOON + 1))
-        assert effects[:2] == (SetRuling(pair, Ruling.PIN), OweMatch(visit_id(1)))
-        assert after.asked[visit_id(1)].only == MAEVE.id
-    assert effects_of(knowing(HIS, HERS), PairRuled(SOREN.id, MAEVE.id, Ruling.PIN), at(NOON)) == (
-        SetRuling(pair_of(SOREN.id, MAEVE.id), Ruling.PIN),
-    ), "their own door asks"
+def maeve_and(*others: Visit) -> DoorState:
+    """Return the state in which Maeve is here, whom nobody fitted, and others came in by another door."""
+    return play(knowing(*others), (tap(MAEVE), at(NOON)), (MatchAnswered(visit_id(1), None, None), at(NOON)))
+
+
+SIGRID_THERE = other_door(SIGRID, 3)
+MAEVE_AND_SIGRID = pair_of(MAEVE.id, SIGRID.id)
+PINNED = PresenceHeard(rulings=((MAEVE_AND_SIGRID, Ruling.PIN),))
+
+
+def test_of_two_who_came_in_by_two_doors_and_are_to_meet_the_first_ones_door_alone_asks_wherever_it_was_said() -> None:
+    assert MAEVE_AND_SIGRID[0] == MAEVE.id
+    said_at_any_door = (PairRuled(SIGRID.id, MAEVE.id, Ruling.PIN), PairRuled(MAEVE.id, SIGRID.id, Ruling.PIN), PINNED)
+    for pinned in said_at_any_door:
+        after, effects = step(maeve_and(SIGRID_THERE), pinned, at(NOON + 1))
+        assert effects[:2] == (SetRuling(MAEVE_AND_SIGRID, Ruling.PIN), OweMatch(visit_id(1)))
+        assert after.asked[visit_id(1)].only == SIGRID.id
+    hers = play(knowing(HERS), (tap(SIGRID), at(NOON)), (MatchAnswered(visit_id(1), None, None), at(NOON)))
+    for pinned in said_at_any_door:
+        assert effects_of(hers, pinned, at(NOON + 1)) == (SetRuling(MAEVE_AND_SIGRID, Ruling.PIN),), "the other door asks"
+        neither = knowing(HERS, SIGRID_THERE)
+        assert effects_of(neither, pinned, at(NOON)) == (SetRuling(MAEVE_AND_SIGRID, Ruling.PIN),), "their own door asks"
+
+
+def test_a_pin_waits_for_who_comes_in_by_another_door_until_they_were_told_where_to_go() -> None:
+    state = play(maeve_and(), (PINNED, at(NOON + 1)))
+    state, effects = step(state, heard(replace(SIGRID_THERE, zone=None)), at(NOON + 2))
+    assert effects == (), "their own door is just asking about them, and may choose her"
+    after, effects = step(state, heard(SIGRID_THERE), at(NOON + 3))
+    assert (effects[0], after.asked[visit_id(1)].only) == (OweMatch(visit_id(1)), SIGRID.id)
+    after = play(after, (MatchAnswered(visit_id(1), None, None, number=1), at(NOON + 4)))
+    assert effects_of(after, heard(SIGRID_THERE), at(NOON + 5)) == (), "what was asked in vain is not asked with all news"
+    whole = PresenceHeard(open=(SIGRID_THERE,), whole=True, rulings=PINNED.rulings)
+    assert effects_of(after, whole, at(NOON + 5)) == ()
+
+
+def test_two_whom_the_other_door_has_introduced_by_the_time_it_is_heard_of_are_not_introduced_here_too() -> None:
+    state = play(maeve_and(), (PINNED, at(NOON + 1)))
+    over = PresenceHeard(open=(SIGRID_THERE,), rulings=((MAEVE_AND_SIGRID, None),))
+    assert effects_of(state, over, at(NOON + 2)) == (SetRuling(MAEVE_AND_SIGRID, None),)
+    maeve = state.visits[visit_id(1)]
+    told = replace(maeve, approached=1, untold=1, met=(came(SIGRID_THERE, Reason(ReasonKind.OPEN)),))
+    after = play(state, (heard(told, SIGRID_THERE), at(NOON + 2)))
+    assert (after.asked, len(after.visits[visit_id(1)].met)) == ({}, 1), "the service is still to say that the pin is over"
+
+
+def test_nobody_is_asked_about_for_a_pin_who_wants_no_introduction_now() -> None:
+    unwilling = (replace(SIGRID_THERE, mood=Mood.COFFEE), replace(SIGRID_THERE, confirmed=False))
+    for visit in unwilling:
+        assert play(maeve_and(visit), (PINNED, at(NOON + 1))).asked == {}
+    coffee = play(maeve_and(SIGRID_THERE), (MoodChosen(MAEVE.id, Mood.COFFEE), at(NOON)))
+    assert play(coffee, (PINNED, at(NOON + 1))).asked == {}
+
+
+def test_a_pin_that_is_heard_while_one_of_the_two_is_being_asked_about_counts_for_that_question() -> None:
+    state = play(knowing(SIGRID_THERE), (tap(MAEVE), at(NOON)))
+    state, effects = step(state, PINNED, at(NOON + 1))
+    assert effects == (SetRuling(MAEVE_AND_SIGRID, Ruling.PIN), FindMatch(visit_id(1)))
+    earlier = MatchAnswered(visit_id(1), introduction(visit_id(1), HIS.id), TABLE.id)
+    assert step(state, earlier, at(NOON + 2)) == (state, ())
+    found = introduction(visit_id(1), SIGRID_THERE.id)
+    after = play(state, (MatchAnswered(visit_id(1), found, TABLE.id, number=1), at(NOON + 3)))
+    assert (after.rulings, [met.member for met in after.visits[visit_id(1)].met]) == ({}, [SIGRID.id])
 
 
 def test_a_pin_from_another_door_introduces_two_who_are_both_of_this_one_and_have_not_met() -> None:

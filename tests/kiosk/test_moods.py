@@ -85,7 +85,7 @@ def test_a_press_after_a_tap_is_for_the_visit_of_who_tapped_and_is_answered_wher
 def test_a_press_twenty_seconds_after_a_tap_is_for_the_next_one() -> None:
     state = seated()
     assert step(state, COFFEE, at(LATE)) == (
-        replace(state, chosen=Chosen(Mood.COFFEE, DOOR, LATE + RULES.choose_ms)),
+        replace(state, choices={DOOR: Chosen(Mood.COFFEE, LATE + RULES.choose_ms)}),
         (waiting("coffee"),),
     )
 
@@ -183,7 +183,7 @@ def test_after_an_unknown_card_or_a_check_out_a_press_is_for_nobody_who_was_here
         state = play(state, (event, at(late)))
         assert state.tapped == {}
         assert step(state, COFFEE, at(late + 1)) == (
-            replace(state, chosen=Chosen(Mood.COFFEE, DOOR, late + 1 + RULES.choose_ms)),
+            replace(state, choices={DOOR: Chosen(Mood.COFFEE, late + 1 + RULES.choose_ms)}),
             (waiting("coffee"),),
         )
 
@@ -205,7 +205,7 @@ def test_staffs_check_in_is_nobody_at_the_door() -> None:
 def test_a_press_before_the_check_in_is_the_visits_mood_and_stored_with_it() -> None:
     state = play(opened(), (COFFEE, at(NOON - 1_000)))
     after, effects = step(state, tap(SIGRID), at(NOON))
-    assert after.chosen is None
+    assert after.choices == {}
     assert effects[:2] == (OpenVisit(replace(FIRST, mood=Mood.COFFEE)), welcome("mood_coffee"))
     assert not any(isinstance(effect, FindMatch) for effect in effects)
 
@@ -228,7 +228,7 @@ def test_a_press_before_a_later_tap_changes_the_visit_and_is_no_check_out() -> N
     after, effects = step(state, tap(SIGRID), at(later))
     assert effects[:1] == (SetMood(FIRST.id, Mood.GROUP),)
     assert after.visits[FIRST.id].mood is Mood.GROUP
-    assert (after.chosen, after.tapped) == (None, {DOOR: Tapped(FIRST.id, later)})
+    assert (after.choices, after.tapped) == ({}, {DOOR: Tapped(FIRST.id, later)})
     assert CloseVisit(FIRST.id, Ending.TAPPED) in effects_of(after, tap(SIGRID), at(later + RULES.double_tap_ms))
 
 
@@ -246,20 +246,20 @@ def test_a_press_waits_twenty_seconds() -> None:
     state = play(opened(), (COFFEE, at(NOON)))
     assert next_deadline(state) == LATE
     assert step(state, TimePassed(), at(LATE - 1)) == (state, ())
-    assert step(state, TimePassed(), at(LATE)) == (replace(state, chosen=None), ())
+    assert step(state, TimePassed(), at(LATE)) == (replace(state, choices={}), ())
     assert effects_of(state, tap(SIGRID), at(LATE))[0] == OpenVisit(replace(FIRST, opened=at(LATE)))
 
 
 def test_a_press_that_waits_can_be_taken_back() -> None:
     state = play(opened(), (COFFEE, at(NOON)))
-    assert step(state, MoodTakenBack(), at(NOON + 1)) == (replace(state, chosen=None), ())
+    assert step(state, MoodTakenBack(DOOR), at(NOON + 1)) == (replace(state, choices={}), ())
 
 
 def test_a_press_waits_on_while_strangers_tap_and_cards_lie_there() -> None:
     state = play(opened(), (COFFEE, at(NOON)), (CardTapped(DOOR, CardId("stranger")), at(NOON + 1)))
     state = play(state, (tap(MAEVE, BACK, lying=True), at(NOON + 2)))
     assert state.visits[visit_id(2)].mood is Mood.INTRODUCE
-    assert state.chosen == Chosen(Mood.COFFEE, DOOR, LATE)
+    assert state.choices == {DOOR: Chosen(Mood.COFFEE, LATE)}
 
 
 def test_a_press_beside_no_reader_is_for_the_next_tap_at_any() -> None:
@@ -267,7 +267,8 @@ def test_a_press_beside_no_reader_is_for_the_next_tap_at_any() -> None:
         state, effects = step(opened(), MoodPressed(Mood.COFFEE, None, ahead=True), at(NOON - 1_000))
         assert effects == (replace(waiting("coffee"), reader=None),)
         state = play(state, (tap(SIGRID, reader), at(NOON)))
-        assert (state.visits[FIRST.id].mood, state.chosen) == (Mood.COFFEE, None)
+        assert (state.visits[FIRST.id].mood, state.choices) == (Mood.COFFEE, {})
+        assert play(state, (tap(MAEVE, reader), at(NOON + 1))).visits[visit_id(3)].mood is Mood.INTRODUCE
 
 
 def test_a_press_beside_no_reader_is_for_who_tapped_last_at_any() -> None:
@@ -284,12 +285,75 @@ def test_a_press_beside_no_reader_is_not_for_somebody_before_who_was_turned_away
     state = play(seated(), *came, (tap(SIGRID), at(NOON + 10_000)), (last, at(later)))
     state = play(state, (MoodPressed(Mood.COFFEE, None), at(later + 1)))
     assert state.visits[FIRST.id].mood is Mood.INTRODUCE
-    assert state.chosen is not None
+    assert set(state.choices) == {None}
 
 
 def test_a_press_for_ones_own_visit_takes_back_what_waited_there() -> None:
-    state = play(seated(), (MoodPressed(Mood.COFFEE, None, ahead=True), at(NOON + 1)), (GROUP, at(NOON + 2)))
-    assert (state.chosen, state.visits[FIRST.id].mood) == (None, Mood.GROUP)
+    state = play(seated(), (MoodPressed(Mood.COFFEE, DOOR, ahead=True), at(NOON + 1)))
+    state = play(state, (MoodPressed(Mood.COFFEE, None, ahead=True), at(NOON + 2)), (GROUP, at(NOON + 3)))
+    assert (set(state.choices), state.visits[FIRST.id].mood) == ({None}, Mood.GROUP)
+
+
+# Two readers
+
+
+COFFEE_AT_BACK = MoodPressed(Mood.COFFEE, BACK)
+CHOSE_AT_BOTH = ((GROUP, at(NOON - 2_000)), (COFFEE_AT_BACK, at(NOON - 1_000)))
+
+
+def moods_of(state: DoorState) -> dict[str, Mood]:
+    """Return what each visitor wants."""
+    return {visit.member.called: visit.mood for visit in state.visits.values()}
+
+
+@pytest.mark.parametrize("readers", [(DOOR, BACK), (BACK, DOOR)])
+def test_two_choose_at_two_readers_and_each_gets_their_own(readers: tuple[str, str]) -> None:
+    own = {DOOR: Mood.GROUP, BACK: Mood.COFFEE}
+    state = play(opened(), *CHOSE_AT_BOTH, (tap(SIGRID, readers[0]), at(NOON)), (tap(MAEVE, readers[1]), at(NOON + 1)))
+    assert moods_of(state) == {"Sigrid": own[readers[0]], "Maeve": own[readers[1]]}
+    assert state.choices == {}
+
+
+def test_one_choice_that_is_taken_back_leaves_the_other() -> None:
+    state = play(opened(), *CHOSE_AT_BOTH, (MoodTakenBack(None), at(NOON - 500)))
+    assert set(state.choices) == {DOOR, BACK}
+    state = play(state, (MoodTakenBack(BACK), at(NOON - 500)))
+    state = play(state, (tap(MAEVE, BACK), at(NOON)), (tap(SIGRID), at(NOON + 1)))
+    assert moods_of(state) == {"Maeve": Mood.INTRODUCE, "Sigrid": Mood.GROUP}
+
+
+def test_one_choice_whose_time_is_up_leaves_the_other() -> None:
+    state = play(opened(), *CHOSE_AT_BOTH)
+    assert next_deadline(state) == SOON - 1_999
+    state = play(state, (TimePassed(), at(SOON - 1_999)))
+    assert next_deadline(state) == SOON - 999
+    state = play(state, (tap(SIGRID), at(SOON - 1_000)), (tap(MAEVE, BACK), at(SOON - 1_000)))
+    assert moods_of(state) == {"Sigrid": Mood.INTRODUCE, "Maeve": Mood.COFFEE}
+
+
+def test_a_press_at_one_reader_for_ones_own_visit_leaves_what_waits_at_the_other() -> None:
+    state = play(seated(), (COFFEE_AT_BACK, at(NOON + 1)), (GROUP, at(NOON + 2)))
+    assert state.choices == {BACK: Chosen(Mood.COFFEE, LATE + 1)}
+
+
+@pytest.mark.parametrize("own_first", [True, False])
+def test_what_was_pressed_at_the_reader_comes_before_what_was_pressed_at_none(own_first: bool) -> None:
+    presses = [(GROUP, at(NOON - 2_000)), (MoodPressed(Mood.COFFEE, None), at(NOON - 1_000))]
+    state = play(opened(), *(presses if own_first else reversed(presses)))
+    state = play(state, (tap(SIGRID), at(NOON)))
+    assert set(state.choices) == {None}
+    state = play(state, (tap(MAEVE), at(NOON + 1)), (tap(SOREN, BACK), at(NOON + 2)))
+    assert moods_of(state) == {"Sigrid": Mood.GROUP, "Maeve": Mood.COFFEE, "Søren": Mood.INTRODUCE}
+
+
+def test_when_a_readers_own_choice_is_too_old_the_one_for_any_counts() -> None:
+    state = play(opened(), (GROUP, at(NOON)), (MoodPressed(Mood.COFFEE, None), at(NOON + 1)))
+    assert moods_of(play(state, (tap(SIGRID), at(LATE)))) == {"Sigrid": Mood.COFFEE}
+
+
+def test_a_second_tap_takes_no_choice_of_the_other_reader() -> None:
+    state = play(seated(), (COFFEE_AT_BACK, at(NOON + 500)))
+    assert effects_of(state, tap(SIGRID), at(NOON + 1_000)) == ()
 
 
 # A second tap within the time of a double tap
@@ -301,7 +365,7 @@ def test_who_is_here_presses_and_taps_at_once_is_noted_once_and_nobody_goes_or_c
     assert effects[0] == SetMood(FIRST.id, Mood.COFFEE)
     assert told("mood_coffee").words in [effect.words for effect in effects if isinstance(effect, Answer)]
     assert not any(isinstance(effect, OpenVisit | CloseVisit) for effect in effects)
-    assert state.chosen is None
+    assert state.choices == {}
     assert effects_of(state, tap(SIGRID), at(NOON + 62_500)) == ()
 
 
@@ -317,7 +381,7 @@ def test_the_second_half_of_a_double_tap_never_brings_back_who_just_left() -> No
     late = NOON + RULES.checkout_after_ms
     state = play(seated(), (tap(SIGRID), at(late)), (COFFEE, at(late + 500)))
     state, effects = step(state, tap(SIGRID), at(late + 1_000))
-    assert (effects, state.visits, state.chosen) == ((), {}, Chosen(Mood.COFFEE, DOOR, late + 500 + RULES.choose_ms))
+    assert (effects, state.visits, state.choices) == ((), {}, {DOOR: Chosen(Mood.COFFEE, late + 500 + RULES.choose_ms)})
 
 
 def test_a_card_that_lies_there_and_one_that_staff_waits_for_take_nothing() -> None:

@@ -74,8 +74,7 @@ def scene(config: Config) -> dict[str, Any]:
             {"title": "Lightning talks", "begins": "19:30", "ends": "20:00", "place": None},
         ],
         "moods": ["introduce", "group", "coffee"],
-        "chosen": None,
-        "chosen_at": None,
+        "choices": {},
         "day": "2026-11-22",
     }
 

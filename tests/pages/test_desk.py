@@ -311,6 +311,12 @@ def test_paper_is_asked_for_and_what_waited_comes_out(open_desk: Desk, page: Pag
     assert slip.qr == (f"https://{own_names()[1]}:{urlsplit(open_desk.address).port}/desk",)
     assert own.begins in "".join(slip.texts)
     assert next(open_desk.place.audit.deeds()).did == "desk.slip"
+    # A reader without its cable is told in plain words, and remembered.
+    open_desk.cafe.reader.unplug()
+    expect(page.locator(".card.bad")).to_contain_text("Not found. Is its cable in?")
+    open_desk.cafe.reader.plug()
+    expect(page.locator(".card.bad")).to_be_hidden()
+    expect(page.locator(".faults li")).to_contain_text("The connection broke. Check cable and power.")
 
 
 @pytest.mark.parametrize(("answer", "sentence", "copies"), [("Yes, it did", "came out", 0), ("No, print another", "copy", 1)])
@@ -348,7 +354,7 @@ def test_a_list_is_looked_through_first_and_then_imported(open_desk: Desk, page:
         (b"PK\x03\x04 a workbook", "That is a spreadsheet"),
         ("id,first_name,language\n".encode("utf-16"), "UTF-16"),
         (b"x" * ((10 << 20) + 1), "larger than 10 MB"),
-        (b"number;called\n1;Frida\n", "The file can't be read"),
+        (b"number;called\n1;Frida\n", "'number' is none of them"),
         ("id,first_name,language\nx1,\xc5sa,sv\n".encode("latin-1"), "not in UTF-8"),
     ],
 )

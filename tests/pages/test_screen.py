@@ -93,8 +93,8 @@ PRINTER = {"prints": True, "cause": None, "paper_low": False}
 NO_PRINTER = {"prints": True, "cause": "paper_out", "paper_low": False}
 STATES: dict[str, State] = {
     "idle": lambda *_: None,
-    "mood-chosen": becomes("[aria-pressed=true]", chosen="coffee"),
-    "printer-away": becomes(".notice", chosen=None, printer=NO_PRINTER),
+    "mood-chosen": becomes("[aria-pressed=true]", choices={"door": "coffee"}),
+    "printer-away": becomes(".notice", choices={}, printer=NO_PRINTER),
     "no-reader": becomes(".still", trouble="no_reader"),
     "no-storage": becomes(".still", trouble="no_storage"),
     "closed": becomes(".still .closed", trouble=None, open=False),
@@ -345,10 +345,16 @@ def test_a_screen_that_begins_anew_shows_nobody(page: Page, cafe: tuple[StandIn,
 def test_a_screen_shows_who_is_at_its_own_reader(browser: Browser, cafe: tuple[StandIn, str]) -> None:
     stand_in, address = cafe
     with opened(browser, *cafe) as page:
-        stand_in.change(chosen="coffee", chosen_at="door")
+        stand_in.change(choices={"door": "coffee", "back door": "group"})
         expect(page.locator("#next-coffee")).to_have_attribute("aria-pressed", "true")
         listen(page, lambda: page.goto(f"{address}/screen?reader=back+door"))
         expect(page.locator("#next-coffee")).to_have_attribute("aria-pressed", "false")
+        expect(page.locator("#next-group")).to_have_attribute("aria-pressed", "true")
+        # What the next tap at any reader takes is seen here too, and taken back where it waits.
+        stand_in.change(choices={"door": "coffee", "": "introduce"})
+        expect(page.locator("#next-introduce")).to_have_attribute("aria-pressed", "true")
+        page.locator("#next-introduce").click()
+        assert stand_in.until_asked("moods.forget") == {}
         stand_in.say(shown(Signal.GOODBYE, Language.SV, reader="door"))
         stand_in.say(shown(Signal.ENROLLED, Language.SV, reader="back door"))
         expect(page.locator("#personal article")).to_have_attribute("data-signal", "enrolled")
@@ -376,13 +382,13 @@ def test_a_mood_is_chosen_before_the_tap_and_taken_back(page: Page, cafe: tuple[
     stand_in, _ = cafe
     press(page, "#next-coffee", by)
     assert stand_in.until_asked("moods.choose") == {"mood": "coffee", "ahead": True}
-    stand_in.change(chosen="coffee")
+    stand_in.change(choices={"door": "coffee"})
     expect(page.locator("#next-coffee")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_role("heading", name="Bra! Håll nu fram kortet.")).to_be_visible()
     if by == "keyboard":
         expect(page.locator("#next-coffee")).to_be_focused()
     press(page, "#next-coffee", by)
-    stand_in.until_asked("moods.forget")
+    assert stand_in.until_asked("moods.forget") == {"reader": "door"}
 
 
 @pytest.mark.parametrize("by", ["mouse", "keyboard"])

@@ -30,11 +30,13 @@ async def _devices(turn: Turn) -> Response:
 async def content(turn: Turn) -> dict[str, Any]:
     """Return what the page shows."""
     status, scene = await turn.read("status"), await turn.read("scene")
+    words, timezone = turn.words, turn.place.config.timezone
     devices = [
-        {**each, "words": now.device_in_words(turn, each["name"]), "do": _do(turn, each, scene)} for each in status["devices"]
+        {**each, "words": words.device(each["name"]), "wrong": _wrong(turn, each), "do": _do(turn, each, scene)}
+        for each in status["devices"]
     ]
     faults = [
-        {**each, "words": now.device_in_words(turn, each["device"]), "when": _when(turn, each)}
+        {**each, "words": words.device(each["device"]), "wrong": _wrong(turn, each), "when": words.away(each, timezone)}
         for each in (await turn.read("faults.list"))[:MOST_FAULTS]
     ]
     return {"scene": scene, "devices": devices, "faults": faults, "clock_trusted": status["clock_trusted"]}
@@ -67,12 +69,9 @@ def addresses(host: str, port: int) -> list[str]:
     return [f"https://{each}:{port}{HOME}" for each in hosts[not is_of_use :]]
 
 
-def _when(turn: Turn, fault: dict[str, Any]) -> str:
-    """Return when a device was away, and for how long."""
-    begun, over = fault["from_s"], fault["until_s"]
-    if over is None:
-        return turn.words.say("fault_now", span=turn.words.span(begun))
-    return turn.words.say("fault_over", ago=turn.words.ago(over), lasted=turn.words.span(begun - over))
+def _wrong(turn: Turn, told: dict[str, Any]) -> str:
+    """Return what is or was wrong with a device; empty while nothing is known to be."""
+    return turn.words.fault(told["trouble"]) if told["trouble"] else ""
 
 
 def _do(turn: Turn, device: dict[str, Any], scene: dict[str, Any]) -> str:

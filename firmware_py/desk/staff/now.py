@@ -76,7 +76,7 @@ async def todos(turn: Turn, scene: dict[str, Any]) -> list[Todo]:
         said_already = device["name"] == "printer" or (device["name"].startswith("reader ") and scene["trouble"] == "no_reader")
         opens = device["health"] == "opening" and device["since_s"] < OPENING_S
         if device["health"] != UP and not said_already and not opens:
-            found.append(Todo(words.say("todo.device", device=device_in_words(turn, device["name"])), do_for(turn, device)))
+            found.append(Todo(words.say("todo.device", device=words.device(device["name"])), do_for(turn, device)))
     return found + (_notices(turn, await turn.read("notices.list"), jobs) if status["stores"] else [])
 
 
@@ -116,13 +116,6 @@ def notice_in_words(turn: Turn, notice: dict[str, Any], jobs: dict[str, Any]) ->
 def cause_in_words(turn: Turn, cause: str | None) -> str:
     """Return why something was not printed, within a sentence."""
     return turn.place.renderer.texts.say(turn.language, f"cause.{cause}") if cause else ""
-
-
-def device_in_words(turn: Turn, name: str) -> str:
-    """Return what a device is called: "the card reader (door)"."""
-    kind, _, own = name.partition(" ")
-    words = turn.words.say(f"device.{kind}") if turn.words.has(f"device.{kind}") else kind
-    return f"{words} ({own})" if own else words
 
 
 def do_for(turn: Turn, device: dict[str, Any]) -> str:

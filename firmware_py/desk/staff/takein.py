@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from firmware_py.desk.access import Role
 from firmware_py.desk.staff.turn import HOME, Memory, Turn, route
+from firmware_py.office import CommandError
 from firmware_py.terminal.control import ControlClient
 from firmware_py.vocabulary import load_vocabulary
 
@@ -57,7 +58,8 @@ class TakeIn:
     more: int = 0
     """How many remarks are not shown."""
     trouble: str = ""
-    """Why it broke off."""
+    """Why it broke off, in words; `small` is what only a technician reads."""
+    small: str = ""
     task: asyncio.Task[None] | None = None
 
     @property
@@ -141,6 +143,8 @@ async def _run(turn: Turn, own: TakeIn, *, dry_run: bool) -> None:
     """Look through the list or take it in, in a thread, and write that down."""
     from firmware_py.members import MembersFileError, import_members
 
+    say = turn.words.say
+
     def work() -> None:
         own.file.seek(0)
         with ControlClient(turn.place.config.control.socket) as office:
@@ -149,16 +153,18 @@ async def _run(turn: Turn, own: TakeIn, *, dry_run: bool) -> None:
     try:
         await asyncio.to_thread(work)
     except MembersFileError as error:
-        own.trouble = str(error)
+        own.trouble, own.small = f"{say('import.refused')} {turn.words.file(str(error))}", str(error)
+    except CommandError as error:
+        own.trouble, own.small = say("import.broke_off", why=turn.words.refusal(error)), turn.words.small(error)
     except Exception as error:  # noqa: BLE001 - whatever it was: the page tells it, and waits no longer
-        own.trouble = turn.words.say("import.broke_off", why=str(error) or type(error).__name__)
+        own.trouble, own.small = say("import.broke_off", why=say("file.other")), str(error) or type(error).__name__
     finally:
         own.running = False
         if not dry_run:
             own.file.close()
     if not dry_run:
         done = "" if own.report is None else f"+{own.report.added} ~{own.report.changed} !{own.report.faulty}"
-        await turn.note("members.import", done, own.trouble)
+        await turn.note("members.import", done, own.small or own.trouble)
 
 
 def _own(turn: Turn) -> TakeIn | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from firmware_py.desk.access import AccessError
 from firmware_py.desk.link import Gone
@@ -12,7 +15,8 @@ from kiosk.matching.gates import Gate
 from kiosk.texts import Texts
 from kiosk.values import Language
 
-MINUTE_S, HOUR_S = 60, 3_600
+MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
+LASTS, RESTART = "lasts", "restart"
 OTHER = "other"
 
 _REFUSALS = tuple(
@@ -78,6 +82,55 @@ _REMARKS = tuple(
 )
 """What the import says of a line, in the same way."""
 
+_STOPPED = re.compile(r"the printer stopped: (?P<cause>\w+)")
+_CLOSED = r".* (can't be (written: .*disk.*|opened; .*|read or written: .*)|is (not a ledger|damaged|held by another).*)"
+_FAULTS = tuple(
+    (re.compile(sentence, re.DOTALL), key)
+    for sentence, key in (
+        (r"it hangs: no answer within its deadline", "hangs"),
+        (r"the printer did not say within .* that the page is printed", "unsure"),
+        (r"the printer took no bytes for .*", "stuck"),
+        (r"the printer (answers DLE EOT but not GS r: .*|answered GS r once, .*)", "silent"),
+        (r"the printer (goes on answering|answers bytes) .*", "garbled"),
+        (r".* does not answer in time", "late"),
+        (r".* does not answer(; .*)?", "silent"),
+        (r"zone '.*' has no light; .*", "no_light"),
+        (r"held down(, or .*)?: .*; let go.*", "held_down"),
+        (r".* don't trust each other .*", "no_trust"),
+        (r".* can't be reached: .*", "unreachable"),
+        (r".* answers (nonsense|no HTTP)(: .*)?", "garbled"),
+        (r".* answers (with '.*' instead of .*|\d+ instead of 200; .*)", "odd"),
+        (r"the service's answer (has more than|is no) .*", "odd"),
+        (r".* answers (5\d\d|408|409|429)\b.*", "busy"),
+        (r".* answers \d+\b.*", "refuses"),
+        (r".* is not there; plug the second medium in, .*", "no_stick"),
+        (r"(no copy of the ledger can be made|the ledger can't be read for a copy): .*", "no_copy"),
+        (_CLOSED, "storage"),
+        (r".* (can't be written|takes no more|can't be tidied): .*", "not_written"),
+        (r"cannot .*: another program holds .*|.* is in use by another program", "held"),
+        (r".* may not be opened: .*", "not_allowed"),
+        (r"no (PN532 answers on|such USB printer) .*|.*; pcscd knows .*|.* (is|are) unplugged; plug (it|them) in", "missing"),
+        (r"USB can't be searched .*|.* can't be opened: .*", "not_opened"),
+        (r".* (is gone|went away|broke|is not open|is disconnected|lost power|(was|were) unplugged)\b.*", "gone"),
+        (r"cannot .*: .* says .*; .*", "gone"),
+    )
+)
+"""What is told of a device that does not work, in the same way; what each driver says, and `Supervisor` of one that hangs."""
+
+_FILES = tuple(
+    (re.compile(sentence), key)
+    for sentence, key in (
+        (r"the file is in UTF-16; .*", "utf16"),
+        (r"line 1: .* is not UTF-8; .*", "not_utf8"),
+        (r"line 1: .* (can't be taken apart: .*|has more than \d+ bytes; .*)", "apart"),
+        (r"line 1: (?P<column>.*?) is not a column; did you mean (?P<like>.*)\? .*", "column_like"),
+        (r"line 1: (?P<column>.*?) is not a column; .*", "column"),
+        (r"line 1: the column (?P<column>.*) is there twice", "twice"),
+        (r"line 1: the column (?P<column>.*) is missing; every list has (?P<those>.*)", "lacks"),
+    )
+)
+"""What the import says of a file as a whole, in the same way."""
+
 
 class Words:
     """The desk's sentences in one reader's language; `cafe` is the café's, in which the terminal's own words are."""
@@ -142,6 +195,38 @@ class Words:
     def remark(self, right: str) -> str:
         """Return what the import says of a line; empty for what is met seldom."""
         return self._known(_REMARKS, "remark", right)
+
+    def file(self, told: str) -> str:
+        """Return why the import can't read a file; its own words are for a technician beside it."""
+        return self._known(_FILES, "file", told) or self.say(f"file.{OTHER}")
+
+    def fault(self, told: str) -> str:
+        """Return what is wrong with a device; what the driver said is for a technician beside it."""
+        if found := _STOPPED.fullmatch(told):
+            return self.term(f"cause.{found['cause']}") + "."
+        return self._known(_FAULTS, "fault", told) or self.say(f"fault.{OTHER}")
+
+    def device(self, name: str) -> str:
+        """Return what a device is called: "the card reader (door)"."""
+        kind, _, own = name.partition(" ")
+        words = self.say(f"device.{kind}") if self.has(f"device.{kind}") else kind
+        return f"{words} ({own})" if own else words
+
+    def away(self, fault: Mapping[str, Any], timezone: ZoneInfo) -> str:
+        """Return when a device was away and for how long, of one of `faults.list`, as far as that is known."""
+        ended = fault["ended"]
+        if ended == LASTS:
+            return self.say("fault_now", span=self.span(fault["from_s"]))
+        since_s = fault["from_s"] if fault["until_s"] is None else fault["until_s"]
+        if since_s is not None and since_s < DAY_S:
+            when = self.ago(since_s)
+        elif fault["utc_ms"] is not None:
+            when = f"{datetime.fromtimestamp(fault['utc_ms'] / 1000, timezone):%Y-%m-%d %H:%M}"
+        else:
+            when = self.say("before_restart")
+        if ended == RESTART:
+            return self.say("fault_restart", ago=when)
+        return self.say("fault_over", ago=when, lasted=self.span(fault["lasted_s"]))
 
     def _known(self, table: Sequence[tuple[re.Pattern[str], str]], kind: str, told: str) -> str:
         for sentence, key in table:

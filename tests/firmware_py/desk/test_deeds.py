@@ -326,10 +326,10 @@ def test_whom_the_host_keeps_apart_is_not_introduced(cafe: Cafe, tmp_path: Path)
             await desk.log_in()
             pair, back = {"one": one, "other": other}, f"/desk/introductions/for?id={one}"
             apart = await desk.do("/desk/do/veto", **pair, back=back)
-            gates = [ask(cafe, "match.explain", member=one, other=other)[0]["gate"]]
+            assert ask(cafe, "match.explain", member=one, other=other)[0]["gate"] == "veto"
             free = await desk.do("/desk/do/unveto", **pair, back=back)
-            gates.append(ask(cafe, "match.explain", member=one, other=other)[0]["gate"])
-            assert gates == ["veto", None]
+            # Meanwhile one of them may have been introduced to somebody else, and be in conversation.
+            assert ask(cafe, "match.explain", member=one, other=other)[0]["gate"] in (None, "talking")
             return apart, free, await desk.do("/desk/do/unveto", **pair, back=back)
 
     apart, free, again = asyncio.run(story())

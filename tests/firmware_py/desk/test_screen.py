@@ -7,6 +7,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from firmware_py.desk.render import Renderer
 from firmware_py.desk.screen import KIND, STAY_S, _frames, _idle, _personal
@@ -99,7 +100,35 @@ def test_who_taps_at_another_reader_takes_nobodys_late_answer(tmp_path: Path) ->
     assert asyncio.run(story()) == [True, False, True]
 
 
-def test_an_older_terminal_need_not_say_at_which_reader_a_mood_waits(tmp_path: Path) -> None:
+def test_a_terminal_that_says_nothing_of_choices_has_none_that_wait(tmp_path: Path) -> None:
     config = config_of(Language.SV, tmp_path)
-    older = {key: value for key, value in scene(config).items() if key != "chosen_at"}
-    assert _idle(place_of(config, tmp_path), older, "door")["trouble"] == ""
+    older = {key: value for key, value in scene(config).items() if key != "choices"}
+    values = _idle(place_of(config, tmp_path), older, "door")
+    assert (values["trouble"], values["chosen"]) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("reader", "choices", "seen"),
+    [
+        ("door", {"door": "coffee", "back": "group", "": "introduce"}, ("coffee", "door")),
+        ("back", {"door": "coffee", "back": "group", "": "introduce"}, ("group", "back")),
+        ("", {"door": "coffee", "back": "group", "": "introduce"}, ("introduce", "")),
+        ("door", {"back": "group", "": "introduce"}, ("introduce", "")),
+        ("door", {"back": "group"}, (None, "")),
+        ("", {"back": "group"}, (None, "")),
+    ],
+)
+def test_a_screen_shows_the_choice_that_the_next_tap_beside_it_takes(
+    reader: str, choices: dict[str, str], seen: tuple[str | None, str], tmp_path: Path
+) -> None:
+    config = config_of(Language.SV, tmp_path)
+    (own,) = config.readers.values()
+    place = place_of(replace(config, readers={"door": own, "back": own}), tmp_path)
+    values = _idle(place, {**scene(config), "choices": choices}, reader)
+    assert (values["chosen"], values["chosen_at"]) == seen
+
+
+def test_a_screen_need_not_name_an_only_reader(tmp_path: Path) -> None:
+    config = config_of(Language.SV, tmp_path)
+    values = _idle(place_of(config, tmp_path), {**scene(config), "choices": {"door": "coffee"}})
+    assert (values["chosen"], values["chosen_at"]) == ("coffee", "door")

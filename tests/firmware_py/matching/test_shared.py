@@ -31,11 +31,24 @@ from firmware_py.ledger import Ledger
 from firmware_py.matching.calls import ASK, JOURNAL, LANES, NEWS
 from firmware_py.office import CommandError
 from firmware_py.terminal.supervise import Health
-from kiosk.effects import Answer, Ending, FindMatch, SettleGroup, SettleMatch
+from kiosk.effects import Answer, Ending, FindMatch, SetRuling, SettleGroup, SettleMatch
 from kiosk.events import MatchAnswered, MatchFailed
 from kiosk.jobs import JobState
 from kiosk.signals import Signal
-from kiosk.values import Introduction, MemberId, Now, Reason, ReasonKind, Ruling, TopicId, VisitId, WallTime, ZoneId, pair_of
+from kiosk.values import (
+    Introduction,
+    MemberId,
+    Now,
+    Pair,
+    Reason,
+    ReasonKind,
+    Ruling,
+    TopicId,
+    VisitId,
+    WallTime,
+    ZoneId,
+    pair_of,
+)
 from tests.firmware_py.matching.doors import Cafe, Gate, SharedDoor, first_other, proposal, settled
 from tests.firmware_py.terminal import harness
 from tests.firmware_py.terminal.harness import PATIENCE_S, person
@@ -450,19 +463,60 @@ def test_a_pin_made_at_one_door_introduces_two_who_came_in_by_the_other(
     assert [each.partner for door in doors for each in door.seen.of(SettleMatch)].count(None) == 2, "once, and by one door"
 
 
-def test_of_two_who_are_to_meet_the_one_of_the_door_where_it_was_said_gets_the_badge(
+@pytest.mark.parametrize("said_at", ["front", "back", "side"])
+def test_of_two_of_two_doors_who_are_to_meet_the_first_is_asked_about_at_once_wherever_it_was_said(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor], said_at: str
+) -> None:
+    front, back = doors
+    with ExitStack() as stack:
+        side = stack.enter_context(cafe.door("side")) if said_at == "side" else None
+        stack.callback(cafe.hand.gone)
+        front.call("visits.checkin", member="p1")
+        back.call("visits.checkin", member="p3")
+        door = side or (front if said_at == "front" else back)
+        door.until_known(1, 3)
+        here = {visit for each in doors for visit in each.state.visits}
+        for each in (door, front):
+            each.until(lambda door: door.state.partners().keys() == here)
+        assert door.call("match.pin", one="p3", other="p1") == {"pinned": ["p3", "p1"], "both_here": True, "apart": None}
+        (told,) = front.seen.until(SettleMatch, lambda each: each.partner is not None)
+        assert (told.member, told.partner) == ("p1", "p3")
+        for each in {front, back, door}:
+            each.until(lambda door: door.state.rulings == {} and door.outbox() == [])
+        assert cafe.hand.rulings == {}
+        assert [each.partner for each in back.seen.of(SettleMatch)] == [None], "once, and by one door"
+
+
+def test_two_who_are_to_meet_are_introduced_once_by_whichever_door_the_second_one_comes_in(
+    doors: tuple[SharedDoor, SharedDoor],
+) -> None:
+    front, back = doors
+    front.call("visits.checkin", member="p1")
+    front.until(lambda door: settled(door, 1))
+    assert not front.call("match.pin", one="p1", other="p3")["both_here"]
+    back.until(lambda door: door.state.rulings and door.state.partners())
+    back.call("visits.checkin", member="p3")
+    (told,) = back.seen.until(SettleMatch)
+    assert (told.member, told.partner) == ("p3", "p1")
+    front.until(lambda door: door.state.rulings == {} and (visit := door.visit(1)) is not None and visit.met)
+    assert [each.partner for each in front.seen.of(SettleMatch)] == [None]
+
+
+def test_a_pin_that_a_door_hears_of_after_both_came_is_carried_out_when_its_cable_is_back(
     cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]
 ) -> None:
     front, back = doors
     front.call("visits.checkin", member="p1")
-    back.call("visits.checkin", member="p3")
-    back.until(lambda door: door.state.partners().keys() == {visit for each in doors for visit in each.state.visits})
-    assert back.call("match.pin", one="p1", other="p3") == {"pinned": ["p1", "p3"], "both_here": True, "apart": None}
-    (told,) = back.seen.until(SettleMatch, lambda each: each.partner is not None)
-    assert (told.member, told.partner) == ("p3", "p1")
+    front.until(lambda door: settled(door, 1) and door.outbox() == [])
+    cafe.hand.gone()
     for door in doors:
-        door.until(lambda each: each.state.rulings == {} and each.outbox() == [])
-    assert cafe.hand.rulings == {}
+        door.until_health(NEWS, Health.DOWN)
+    back.call("visits.checkin", member="p3")
+    back.until(lambda door: settled(door, 3))
+    back.call("match.pin", one="p1", other="p3")
+    cafe.hand.well()
+    (told,) = front.seen.until(SettleMatch, lambda each: each.partner is not None)
+    assert (told.member, told.partner) == ("p1", "p3")
 
 
 def test_what_was_decided_with_the_cable_out_holds_at_both_doors_afterwards(
@@ -503,6 +557,33 @@ def test_what_a_door_is_still_to_report_stands_until_it_has(cafe: Cafe, doors: t
     back.until(lambda door: door.state.rulings == {ONE_AND_TWO: Ruling.PIN, one_and_four: Ruling.PIN})
     cafe.hand.well()
     back.until(lambda door: door.state.rulings == front.state.rulings)
+
+
+@pytest.mark.parametrize("older", [True, False], ids=["an older page", "a newer page"])
+def test_a_page_that_was_asked_for_before_a_door_s_own_word_undoes_that_only_if_it_is_newer(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor], *, older: bool
+) -> None:
+    front, _ = doors
+    front.call("visits.checkin", member="p1")
+    front.until(lambda door: settled(door, 1) and door.outbox() == [])
+    one_and_four, one_and_five = (pair_of(person(1).id, person(each).id) for each in (4, 5))
+
+    def said_elsewhere(pair: Pair) -> None:
+        with cafe.hand.changed:
+            cafe.hand._rule(pair, Ruling.PIN)
+
+    cafe.hand.hold_news(made=older)
+    said_elsewhere(ONE_AND_TWO if older else one_and_four)  # which ends the waiting for news
+    cafe.hand.until(lambda hand: hand.kept_waiting == len(doors), PATIENCE_S)
+    front.call("match.veto", one="p1", other="p2")
+    front.until(lambda door: door.outbox() == [])
+    if not older:
+        said_elsewhere(ONE_AND_TWO)
+    cafe.hand.well()
+    said_elsewhere(one_and_five)
+    front.until(lambda door: one_and_five in door.state.rulings and door.state.rulings == cafe.hand.rulings)
+    said = [each.ruling for each in front.seen.of(SetRuling) if each.pair == ONE_AND_TWO]
+    assert said == ([Ruling.VETO] if older else [Ruling.VETO, Ruling.PIN])
 
 
 def test_a_service_that_is_an_older_copy_is_told_again_what_was_decided_by_the_visitors_own_door(

@@ -6,18 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from drivers.buttons.fake import FakeButtons
+from drivers.readers.fake import FakeReader
 from firmware_py.demo import card_of
 from firmware_py.office import CommandError
 from firmware_py.terminal.control import ControlClient
 from firmware_py.terminal.supervise import Health
-from kiosk.effects import OpenVisit, SetMood, TellStaff
+from kiosk.effects import Answer, OpenVisit, SetMood, TellStaff
 from kiosk.jobs import JobState
 from kiosk.signals import Signal
 from kiosk.values import Cause, Mood
 from tests.firmware_py.terminal.harness import PATIENCE_S, Door, person
+from tests.rigs.disk import simulated_disk
 
 Event = dict[str, Any]
 
@@ -126,7 +129,7 @@ def test_the_scene_has_the_room_and_nobody_in_it(tmp_path: Path) -> None:
             ("library", 1, None),
             ("window", 0, None),
         ]
-        assert (scene["moods"], scene["chosen"], scene["events"]) == (["introduce", "group", "coffee"], None, [])
+        assert (scene["moods"], scene["choices"], scene["events"]) == (["introduce", "group", "coffee"], {}, [])
         assert len(scene["day"]) == len("2026-11-22")
 
 
@@ -211,14 +214,26 @@ def test_a_mood_chosen_on_a_visitors_own_page_is_for_their_visit_or_for_nobody(t
 def test_a_mood_chosen_before_a_tap_waits_for_it_and_can_be_taken_back(tmp_path: Path) -> None:
     with Door(tmp_path) as door:
         assert door.call("moods.choose", mood="group") == {"applied": "next"}
-        assert door.call("scene")["chosen"] == "group"
+        assert door.call("scene")["choices"] == {"door": "group"}
         door.call("moods.forget")
-        assert door.call("scene")["chosen"] is None
+        assert door.call("scene")["choices"] == {}
         door.call("moods.choose", mood="coffee")
         door.tap(3)
         (opened,) = door.seen.until(OpenVisit)
         assert opened.visit.mood is Mood.COFFEE
-        assert door.call("scene")["chosen"] is None
+        assert door.call("scene")["choices"] == {}
+
+
+def test_a_choice_waits_on_when_the_tap_that_took_it_could_not_be_stored(tmp_path: Path) -> None:
+    with simulated_disk() as disk, Door(tmp_path) as door:
+        door.call("moods.choose", mood="coffee")
+        disk.fault, disk.fault_at = apsw.FullError, "-wal"
+        door.tap(1)
+        door.until_answered(Signal.TELL_STAFF)
+        disk.fault = None
+        door.tap(1)
+        (opened,) = door.seen.until(OpenVisit)
+        assert opened.visit.mood is Mood.COFFEE
 
 
 def test_a_choice_that_waits_covers_nobodys_page(tmp_path: Path) -> None:
@@ -257,6 +272,32 @@ def test_a_button_does_what_the_page_does(tmp_path: Path) -> None:
         assert len(door.seen.of(SetMood)) == 2
         door.tap(2)
         door.until_answered(Signal.WELCOME, 2)
+
+
+def test_at_two_readers_two_choose_at_once_by_button_and_on_the_page_and_each_gets_their_own(tmp_path: Path) -> None:
+    more = f'[reader.back]\ndriver = "fake"\nname = "{tmp_path}/back"\n[buttons]\ndriver = "fake"\nname = "{tmp_path}"\n'
+    with Door(tmp_path, record=more) as door:
+        back, buttons = FakeReader.hand(f"{tmp_path}/back"), FakeButtons.hand(str(tmp_path))
+        back.until_waited_for(PATIENCE_S)
+        buttons.until_waited_for(PATIENCE_S)
+        # The buttons stand by the reader that the configuration names first.
+        first, second = door.config.readers
+        hands = {"door": door.reader, "back": back}
+        buttons.press(Mood.COFFEE)
+        door.seen.until(Answer, lambda answer: answer.signal is Signal.USE_CARD)
+        assert door.call("moods.choose", mood="group", reader=second, ahead=True) == {"applied": "next"}
+        assert door.call("moods.choose", mood="introduce") == {"applied": "next"}
+        assert door.call("scene")["choices"] == {first: "coffee", second: "group", "": "introduce"}
+        door.call("moods.forget")
+        with pytest.raises(CommandError, match="there is no reader 'shed'; there are"):
+            door.call("moods.forget", reader="shed")
+        assert door.call("scene")["choices"] == {first: "coffee", second: "group"}
+        hands[second].tap(card_of(2))
+        door.seen.until(OpenVisit)
+        hands[first].tap(card_of(1))
+        moods = {opened.visit.member.id: opened.visit.mood for opened in door.seen.until(OpenVisit, count=2)}
+        assert moods == {"p2": Mood.GROUP, "p1": Mood.COFFEE}
+        assert door.call("scene")["choices"] == {}
 
 
 # Jobs and notices

@@ -84,13 +84,18 @@ def test_what_is_on_today_and_not_over_is_in_the_scene_by_time() -> None:
 def test_people_of_other_doors_count_and_doubtful_ones_do_not() -> None:
     state = met()
     doubted = replace(state.visits[visit_id(1)], confirmed=False)
-    state = replace(state, visits={**state.visits, doubted.id: doubted}, chosen=Chosen(Mood.GROUP, "door", NOON + 1))
+    state = replace(state, visits={**state.visits, doubted.id: doubted})
     found = shown(state, at(NOON))
-    assert (found["here"], found["chosen"]) == (2, "group")
+    assert found["here"] == 2
     zones = found["zones"]
     assert isinstance(zones, list)
     assert [(zone["id"], zone["here"]) for zone in zones] == [("library", 0), ("table", 2), ("nook", 0)]
     assert [zone["direction"] for zone in zones] == ["upstairs", None, None]
+
+
+def test_what_waits_for_a_tap_is_told_by_reader() -> None:
+    choices = {"door": Chosen(Mood.GROUP, NOON + 1), None: Chosen(Mood.COFFEE, NOON + 1)}
+    assert shown(replace(opened(), choices=choices), at(NOON))["choices"] == {"door": "group", "": "coffee"}
 
 
 def test_without_a_reader_or_storage_the_door_is_shut_and_says_why() -> None:
