@@ -172,12 +172,12 @@ def opened(folder: Path, server: Postgres, visits: int) -> Place:
 
 
 @pytest.mark.timeout(1800)
-def test_two_thousand_visits_at_four_doors_of_two_processes(tmp_path: Path, server: Postgres) -> None:
-    place = opened(tmp_path, server, 2000)
+def test_an_evening_at_four_doors_of_two_processes(tmp_path: Path, server: Postgres) -> None:
+    place = opened(tmp_path, server, 600)  # 2,000, with whole terminals: tests/acceptance/test_shared_service.py
     with place.service:
         place.evening()
         place.check()
-        assert sum(len(door.told) for door in place.doors) > 1000
+        assert sum(len(door.told) for door in place.doors) > 300
         place.close()
 
 
