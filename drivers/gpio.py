@@ -6,10 +6,13 @@ registers; here it is lgpio, or the one that the environment variable GPIOZERO_P
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from tempfile import mkdtemp
 from threading import Lock
 from typing import Any
 
@@ -34,10 +37,18 @@ def _gpiozero() -> Any:
             if "GPIOZERO_PIN_FACTORY" in os.environ:
                 gpiozero.Device.ensure_pin_factory()
             else:
+                _make_room()
                 from gpiozero.pins.lgpio import LGPIOFactory
 
                 gpiozero.Device.pin_factory = LGPIOFactory()
     return gpiozero
+
+
+def _make_room() -> None:
+    """Name a folder for the pipe that lgpio makes where it is imported: the current one may be another's (gpiozero#1106)."""
+    if "LG_WD" not in os.environ:
+        os.environ["LG_WD"] = folder = mkdtemp(prefix="fikatap-pins-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 @contextmanager

@@ -115,6 +115,12 @@ class Doctor:
             ControlClient(self._config.control.socket, timeout=5.0).close()
         except NotRunning:
             pass
+        except FikatapError as error:
+            if isinstance(error.__cause__, PermissionError):
+                yield self._for_others("fikatap", self._say("not_asked"), USER)
+            else:
+                yield Finding("fikatap", State.FAULT, str(error), self._say("matching_remedy"))
+            return
         else:
             yield Finding("fikatap", State.FAULT, self._say("try_running"), self._say("try_running_remedy"))
             return
@@ -259,7 +265,11 @@ class Doctor:
         try:
             findings = file.read()
         except FindingsError as error:
-            yield self._finding("probe", str(error), State.WARNING)
+            if isinstance(error.__cause__, PermissionError):
+                user = self._whose() or USER
+                yield self._for_others(self._say("probe"), self._say("other_user", user=user), user)
+            else:
+                yield self._finding("probe", str(error), State.WARNING)
             return
         if findings is None or findings.heard is None or findings.seen is None:
             # What was heard alone says nothing of letters and codes: only eyes do.
@@ -445,6 +455,9 @@ class Doctor:
             versions = ", ".join(found.rejected)
             words = self._say("release_rejected", versions=versions, current=found.current)
             return self._finding("release", words, State.WARNING)
+        if found.healthy is None:
+            user = self._whose() or USER
+            return self._for_others(self._say("release"), f"{found.current}: {self._say('other_user', user=user)}", user)
         key = "release_healthy" if found.healthy else "release_trial"
         return self._finding("release", self._say(key, version=found.current, previous=found.previous or "–"))
 

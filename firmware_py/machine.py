@@ -45,10 +45,11 @@ class Power(NamedTuple):
 
 
 class Releases(NamedTuple):
-    """Which release runs, whether it is on trial yet, which one there is to go back to, and which could not stay up."""
+    """Which release runs, whether it is on trial yet (None: not for this user to see), which one there is to go back to, and which
+    could not stay up."""
 
     current: str
-    healthy: bool
+    healthy: bool | None
     previous: str | None
     rejected: tuple[str, ...]
 
@@ -188,7 +189,10 @@ class Machine:
         except OSError:
             previous = None
         rejected = [name for name in self._folders("opt/fikatap/releases") if self._is_rejected(home / "releases" / name)]
-        healthy = self._is_there(f"var/lib/fikatap/releases/{current}.healthy")
+        try:
+            healthy: bool | None = (self._root / f"var/lib/fikatap/releases/{current}.healthy").exists()
+        except PermissionError:
+            healthy = None
         return Releases(current, healthy, previous, tuple(rejected))
 
     def _is_rejected(self, release: Path) -> bool:

@@ -25,7 +25,7 @@ from firmware_py.bundle import (
     verify,
     version_number,
 )
-from firmware_py.releases import BEFORE_UPDATE
+from firmware_py.releases import BEFORE_UPDATE, MARKS
 
 INSTALL_S = 900
 """How long an installation may take; some two minutes on a slow board with a slow card."""
@@ -87,7 +87,7 @@ def machine_here(layout: Layout) -> Machine:
 def update(
     file: Path, ledger: Path, copy_ledger: Callable[[Path], None] | None, layout: Layout, tell: Callable[[str], None] = print
 ) -> str:
-    """Install the release in a bundle and return its version; raise `BundleError` or `UpdateError`, all being as it was.
+    """Install the release in a bundle and return its version; raise `BundleError` or `UpdateError`, which says what runs now.
 
     `copy_ledger` copies the ledger into a folder; without it no copy is made.
     """
@@ -99,12 +99,18 @@ def update(
             _sweep(layout)
             layout.incoming.mkdir(mode=0o700)
             try:
-                manifest, folder = _taken(file, before, layout)
-                if copy_ledger is not None and ledger.exists():
+                manifest, folder = _taken(file, before, ledger.parent / MARKS, layout)
+                # One that was cut off and is finished now has its copy already, from before the ledger was migrated.
+                if copy_ledger is not None and ledger.exists() and manifest.version != before:
                     tell(f"copying the ledger to {ledger.parent / BEFORE_UPDATE}")
                     copy_ledger(ledger.parent / BEFORE_UPDATE)
                 tell(f"installing {manifest.version} beside {before}")
-                _install(folder)
+                try:
+                    _install(folder)
+                except UpdateError as error:
+                    if layout.named("current") != manifest.version:
+                        raise
+                    raise UpdateError(f"{manifest.version} is there, but not all of it works: {error}") from error
                 if (layout.home / "releases" / manifest.version / "rejected").exists():
                     raise UpdateError(
                         f"{manifest.version} could not stay up, and {before} is back; "
@@ -137,7 +143,7 @@ def _sweep(layout: Layout) -> None:
         shutil.rmtree(layout.incoming)
 
 
-def _taken(file: Path, before: str, layout: Layout) -> tuple[Manifest, Path]:
+def _taken(file: Path, before: str, marks: Path, layout: Layout) -> tuple[Manifest, Path]:
     """Return the manifest and the folder of an unpacked bundle that may be installed.
 
     A copy is checked and used, so that nobody changes the stick in between.
@@ -157,7 +163,7 @@ def _taken(file: Path, before: str, layout: Layout) -> tuple[Manifest, Path]:
         shutil.copyfile(signature, bundle.with_name("bundle.tar.sig"))
     verify(bundle, bundle.with_name("bundle.tar.sig"), layout.signers, file.name)
     manifest = read_manifest(bundle, file.name)
-    _check(manifest, before, layout)
+    _check(manifest, before, marks, layout)
     folder = layout.incoming / "bundle"
     unpack(bundle, manifest, folder, file.name)
     if (folder / VERSION).read_text(encoding="utf-8").strip() != manifest.version:
@@ -166,22 +172,30 @@ def _taken(file: Path, before: str, layout: Layout) -> tuple[Manifest, Path]:
     return manifest, folder
 
 
-def _check(manifest: Manifest, before: str, layout: Layout) -> None:
-    """Refuse what is for another machine, not newer, or would leave no way back."""
-    from firmware_py.database import STEPS
+def _check(manifest: Manifest, before: str, marks: Path, layout: Layout) -> None:
+    """Refuse what is for another machine, not newer, or would leave no way back; finish what was cut off."""
+    from firmware_py.database import OLDEST, STEPS
 
     here, meant = machine_here(layout), Machine(manifest.machine, manifest.debian, manifest.python)
     if meant != here:
         raise BundleError(f"this bundle is for {meant}; this terminal is {here}")
+    proven, previous = (marks / f"{before}.healthy").exists(), layout.named("previous")
     number = version_number(before.partition("+")[0])  # what was installed from a checkout has its content's name after that
-    if manifest.version == before or version_number(manifest.version) < number:
-        what = "runs already" if manifest.version == before else f"is older than {before}, which runs"
-        raise BundleError(f"{manifest.version} {what}; nothing was changed")
+    if manifest.version == before and proven:
+        raise BundleError(f"{manifest.version} runs already; nothing was changed")
+    if version_number(manifest.version) < number:
+        raise BundleError(f"{manifest.version} is older than {before}, which runs; nothing was changed")
     oldest = manifest.ledger_oldest or manifest.ledger
     if oldest > len(STEPS):
         raise BundleError(
             f"from {manifest.version} there would be no way back to {before} (ledger version {oldest}, here {len(STEPS)}); "
             f"install a release in between first"
+        )
+    # While a release is on trial, the way back leads to the one before it, of which no more is known than what it can read.
+    if not proven and previous is not None and manifest.version != before and oldest > OLDEST:
+        raise BundleError(
+            f"from {manifest.version} there would be no way back to {previous} while {before} is on trial; "
+            f"wait until it has been up for five minutes"
         )
 
 

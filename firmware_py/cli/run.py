@@ -13,6 +13,8 @@ from typing import Any
 
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 """systemd-timesyncd makes this file when the clock is right."""
+EXIT_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h: somebody else's command has the ledger for a moment; no release is to blame for that."""
 RECOVERY_S = 600
 """How long a ledger may take to be brought back; 50 MB from a slow stick to a slow card take a minute."""
 
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     from firmware_py.clock import Clock
     from firmware_py.config import load
     from firmware_py.keys import VenueKey, key_path
-    from firmware_py.ledger import Ledger
+    from firmware_py.ledger import Ledger, LedgerInUse
     from firmware_py.recovery import in_words, open_ledger
     from firmware_py.releases import running_release
     from firmware_py.terminal.control import ControlSocket
@@ -63,7 +65,11 @@ def run(args: argparse.Namespace) -> int:
             ledger.close()  # so that a command can bring the key back
             raise
 
-    opened = open_sometime(attempt, partial(ShutDoor, wiring, clock, notifier), _on_signals)
+    try:
+        opened = open_sometime(attempt, partial(ShutDoor, wiring, clock, notifier), _on_signals)
+    except LedgerInUse as error:
+        print(f"fikatap: {error}", file=sys.stderr)
+        return EXIT_AGAIN
     if opened is None:
         return 0
     ledger, key = opened

@@ -283,6 +283,25 @@ def test_who_may_not_look_at_the_ledger_is_told_who_may_and_hears_of_no_fault() 
         assert faults(found) == set()
 
 
+def test_who_may_not_see_how_a_release_stands_or_what_the_printer_does_is_told_who_may() -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        home, state = folder / "root/opt/fikatap", folder / "root/var/lib/fikatap"
+        (home / "releases/0.2.0").mkdir(parents=True)
+        (home / "current").symlink_to("releases/0.2.0")
+        put(folder, "var/lib/fikatap/releases/0.2.0.healthy")
+        state.chmod(0o700)
+        fake = f'[printer]\ndriver = "fake"\nname = "{folder}"'
+        before = parse(configuration(folder).replace(fake, '[printer]\ndriver = "escpos"\nconnection = "network:127.0.0.1:1"'))
+        loaded = replace(before, ledger=replace(before.ledger, path=state / "ledger.db"))
+        Ledger.open(loaded.ledger.path).close()
+        found = as_nobody(loaded, folder)
+        assert of(found, "release") == (State.WARNING, "0.2.0: only root may look")
+        assert of(found, "printer probe") == (State.WARNING, "only root may look")
+        assert of(look(loaded, folder), "release") == (State.OK, "0.2.0, proven; to go back to: –")
+
+
 def test_who_may_not_ask_the_running_terminal_is_told_who_may() -> None:
     with TemporaryDirectory() as name, StandIn(Path(name) / "s", {}).there() as stand_in:
         Path(name).chmod(0o755)

@@ -20,7 +20,7 @@ from firmware_py import bundle as bundles
 from firmware_py.bundle import MANIFEST, NAMESPACE, PRINCIPAL, BundleError, Content, Manifest, version_number
 from firmware_py.database import OLDEST, STEPS
 from firmware_py.ledger import Ledger
-from firmware_py.releases import BEFORE_UPDATE
+from firmware_py.releases import BEFORE_UPDATE, MARKS
 from firmware_py.update import Layout, UpdateError, as_owner, machine_here, update
 from tests.firmware_py.terminal.harness import CAFE
 from tests.firmware_py.test_config import FIKATAP
@@ -123,6 +123,12 @@ class Box:
             self.update(bundle)
         assert "\n" not in str(refused.value)
         assert self.tree() == self.before
+
+    def prove(self) -> None:
+        """Let the release that runs have been up for long enough."""
+        mark = self.ledger.parent / MARKS / f"{self.layout.current.readlink().name}.healthy"
+        mark.parent.mkdir(parents=True)
+        mark.touch()
 
     def is_whole(self) -> bool:
         """Tell whether `current` names a release that is whole."""
@@ -241,11 +247,44 @@ def test_a_bundle_that_is_not_there_is_told(box: Box) -> None:
     ],
 )
 def test_what_is_not_for_this_terminal_is_refused(box: Box, said: dict[str, Any], why: str) -> None:
+    box.prove()
     box.refuses(box.bundle(**said), why)
 
 
 def test_a_ledger_that_the_release_before_can_use_is_no_obstacle(box: Box) -> None:
+    box.prove()
     assert box.update(box.bundle(ledger=len(STEPS) + 1, ledger_oldest=len(STEPS))) == "0.2.0"
+
+
+def test_while_a_release_is_on_trial_the_way_back_leads_to_the_one_before_it(box: Box) -> None:
+    (box.layout.home / "previous").symlink_to("releases/0.0.9")
+    box.before = box.tree()
+    newer = box.bundle(ledger=len(STEPS) + 1, ledger_oldest=OLDEST + 1)
+    box.refuses(newer, r"no way back to 0\.0\.9 while 0\.1\.0 is on trial; wait until it has been up for five minutes")
+    box.prove()
+    assert box.update(newer) == "0.2.0"
+
+
+def test_an_update_that_was_cut_off_is_finished_by_the_same_bundle(box: Box) -> None:
+    kept: list[Path] = []
+    box.ledger.parent.mkdir()
+    box.ledger.touch()
+    bundle = box.bundle()
+    for _ in range(2):
+        assert update(bundle, box.ledger, kept.append, box.layout, lambda _: None) == "0.2.0"
+    assert kept == [box.ledger.parent / BEFORE_UPDATE]  # of the ledger as it was before either
+    box.prove()
+    box.before = box.tree()
+    box.refuses(bundle, r"0\.2\.0 runs already; nothing was changed")
+
+
+def test_a_release_that_is_there_with_something_that_does_not_work_is_told_of(box: Box) -> None:
+    failing = INSTALLER + "echo 'install: 0.2.0 is installed, but the timer did not work' >&2; exit 1\n"
+    files = wheels({"version": b"0.2.0\n", "systemd/install": failing.encode()})
+    bundle = box.bundle(change=lambda all_: all_.update(files), files={name: content(data) for name, data in files.items()})
+    with pytest.raises(UpdateError, match=r"^0\.2\.0 is there, but not all of it works: .*the timer did not work$"):
+        box.update(bundle)
+    assert box.is_whole()
 
 
 # A bundle that is signed rightly and yet evil or broken: what is signed is trusted, but not to be without mistakes.

@@ -11,6 +11,7 @@ import pytest
 from firmware_py.cli import EXIT_FAILED, main
 from firmware_py.keys import VenueKey, key_path
 from firmware_py.ledger import Ledger
+from firmware_py.office import LocalOffice
 from tests.firmware_py.ledgers import check_in, person
 from tests.firmware_py.terminal.harness import CAFE, PATIENCE_S, Door
 from tests.firmware_py.test_config import FIKATAP
@@ -78,6 +79,15 @@ def test_a_copy_is_made_while_the_terminal_runs_and_none_is_brought_back(
         assert "is in use by process" in capsys.readouterr().err
         door.tap(1)
         assert door.code is None
+
+
+def test_while_a_command_has_the_ledger_the_terminal_is_to_be_started_again_and_no_release_is_to_blame(box: Box) -> None:
+    with LocalOffice(box.path):
+        command = [FIKATAP, "--config", box.config, "run"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert done.returncode == 75  # systemd/fall-back does not count it
+    (line,) = done.stderr.splitlines()
+    assert "is in use by process" in line
 
 
 def test_a_bad_copy_is_refused_and_nothing_is_touched(box: Box, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,11 +19,14 @@ SHIPPED = Path(__file__).parents[2] / "systemd"
 TEXT = (SHIPPED / "install").read_text("utf-8")
 
 
-def function(name: str, call: str, **variables: str | Path) -> str:
-    """Return what one function of the script prints."""
-    (body,) = re.findall(rf"^{name}\(\) \{{.*?^\}}$", TEXT, re.MULTILINE | re.DOTALL)
+def function(names: str, call: str, **variables: str | Path) -> str:
+    """Return what functions of the script print."""
+    bodies = [
+        body for name in names.split() for body in re.findall(rf"^{name}\(\) \{{.*?^\}}$", TEXT, re.MULTILINE | re.DOTALL)
+    ]
+    assert len(bodies) == len(names.split())
     settings = [f"{key}={str(value)!r}" for key, value in variables.items()]
-    command = ["bash", "-euo", "pipefail", "-c", "\n".join([*settings, body, call])]
+    command = ["bash", "-euo", "pipefail", "-c", "\n".join([*settings, *bodies, call])]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
@@ -111,3 +116,83 @@ def test_a_release_that_was_fallen_back_to_meanwhile_stays(meanwhile: str, tmp_p
     function("forget_older", f"{meanwhile}\nforget_older", opt=tmp_path, release=tmp_path / "releases/0.3.0")
     assert (tmp_path / "current").readlink().name == "0.2.0"
     assert sorted(each.name for each in (tmp_path / "releases").iterdir()) == ["0.2.0", "0.3.0"]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A house in which 0.1.0 is proven, 0.2.0 was fallen back from while 0.3.0 was built, and 0.1.0 runs again."""
+    for version in ("0.1.0", "0.2.0", "0.3.0"):
+        (tmp_path / "releases" / version / "systemd").mkdir(parents=True)
+        shutil.copy(SHIPPED / "fall-back", tmp_path / "releases" / version / "systemd")
+    (tmp_path / "current").symlink_to("releases/0.1.0")
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "marks/0.1.0.healthy").touch()
+    (tmp_path / "releases/0.2.0/rejected").touch()
+    return tmp_path
+
+
+def take_over(house: Path) -> tuple[str, list[str]]:
+    """Return what is fallen back to once 0.3.0 has taken over, and the releases that are left."""
+    release = house / "releases/0.3.0"
+    function(
+        "swap take_over forget_older",
+        "take_over; forget_older",
+        opt=house,
+        marks=house / "marks",
+        version="0.3.0",
+        release=release,
+    )
+    assert (house / "current").readlink() == Path("releases/0.3.0")
+    return (house / "previous").readlink().name, sorted(each.name for each in (house / "releases").iterdir())
+
+
+def test_what_was_fallen_back_to_while_another_release_was_built_is_the_way_back(house: Path) -> None:
+    assert take_over(house) == ("0.1.0", ["0.1.0", "0.3.0"])
+
+
+def test_a_release_that_could_not_stay_up_is_never_the_way_back(house: Path) -> None:
+    (house / "current").unlink()
+    (house / "current").symlink_to("releases/0.2.0")
+    (house / "previous").symlink_to("releases/0.1.0")
+    (house / "marks/0.2.0.healthy").touch()
+    assert take_over(house) == ("0.1.0", ["0.1.0", "0.3.0"])
+
+
+def test_a_release_that_could_not_stay_up_is_made_anew() -> None:
+    (line,) = re.findall(r'^\[ -e "\$release/complete" \].*$', TEXT, re.MULTILINE)
+    assert line.endswith('|| build "$release"')
+    for marks, built in (((), "built"), (("complete",), ""), (("complete", "rejected"), "built")):
+        with TemporaryDirectory() as release:
+            for mark in marks:
+                (Path(release) / mark).touch()
+            script = f"build() {{ echo built; }}\nrelease='{release}'\n{line}"
+            done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, check=True)
+            assert done.stdout.strip() == built
+
+
+def test_what_does_not_work_leaves_nothing_else_undone_and_is_told() -> None:
+    assert (
+        function(
+            "",
+            "failed=()\n"
+            + "\n".join(re.findall(r"^attempt\(\).*$", TEXT, re.MULTILINE))
+            + """
+attempt false once
+attempt echo went on
+echo "${failed[*]}"
+""",
+        )
+        == "went on\n'false once'\n"
+    )
+
+
+def test_two_installations_at_once_are_one(house: Path) -> None:
+    (lines,) = re.findall(r"^exec 7>.*\n^flock .*$", TEXT, re.MULTILINE)
+    with (house / "install.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        script = f"opt='{house}'\nfail() {{ echo \"$*\"; exit 1; }}\n{lines}\necho in"
+        second = ["bash", "-euo", "pipefail", "-c", script]
+        assert (
+            subprocess.run(second, capture_output=True, text=True, check=False).stdout == "another installation is under way\n"
+        )
+    assert subprocess.run(second, capture_output=True, text=True, check=True).stdout == "in\n"

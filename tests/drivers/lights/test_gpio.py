@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -93,11 +95,29 @@ def test_without_the_pin_library_nothing_is_fallen_back_to(monkeypatch: pytest.M
 
     Device.pin_factory = None
     monkeypatch.delenv("GPIOZERO_PIN_FACTORY", raising=False)
+    monkeypatch.setenv("LG_WD", "/")  # and taken away again after the test, whoever sets it
+    monkeypatch.delenv("LG_WD")
     monkeypatch.delitem(sys.modules, "gpiozero.pins.lgpio", raising=False)
     monkeypatch.setitem(sys.modules, "lgpio", None)
     with pytest.raises(DeviceMissing, match="can't be opened: import of lgpio"):
         GpioLights(GpioLights.Settings(zones={"library": Pin(led=17)})).open()
     assert Device.pin_factory is None
+    # Where it has its pipe is ours, whoever runs this and wherever.
+    assert Path(os.environ["LG_WD"]).stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.usefixtures("pins")
+def test_the_pin_library_has_its_pipe_where_the_unit_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gpiozero import Device
+
+    Device.pin_factory = None
+    monkeypatch.delenv("GPIOZERO_PIN_FACTORY", raising=False)
+    monkeypatch.setenv("LG_WD", "/run/fikatap")
+    monkeypatch.setitem(sys.modules, "lgpio", None)
+    monkeypatch.delitem(sys.modules, "gpiozero.pins.lgpio", raising=False)
+    with pytest.raises(DeviceMissing, match="can't be opened: import of lgpio"):
+        GpioLights(GpioLights.Settings(zones={"library": Pin(led=17)})).open()
+    assert os.environ["LG_WD"] == "/run/fikatap"
 
 
 @pytest.mark.usefixtures("pins")
