@@ -187,7 +187,7 @@ echo "${failed[*]}"
 
 
 def test_two_installations_at_once_are_one(house: Path) -> None:
-    (lines,) = re.findall(r"^exec 7>.*\n^flock .*$", TEXT, re.MULTILINE)
+    (lines,) = re.findall(r"^exec 7>>.*\n^flock .*$", TEXT, re.MULTILINE)
     with (house / "install.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         script = f"opt='{house}'\nfail() {{ echo \"$*\"; exit 1; }}\n{lines}\necho in"
