@@ -45,8 +45,10 @@ class Power(NamedTuple):
 
 
 class Releases(NamedTuple):
-    """Which release runs, whether it is on trial yet (None: not for this user to see), which one there is to go back to, and which
-    could not stay up."""
+    """Which release runs, which one there is to go back to, and which could not stay up.
+
+    `healthy` tells whether it is proven, or on trial yet; None where that is not for this user to see.
+    """
 
     current: str
     healthy: bool | None
