@@ -83,7 +83,7 @@ def test_a_copy_is_made_while_the_terminal_runs_and_none_is_brought_back(
 
 def test_while_a_command_has_the_ledger_the_terminal_is_to_be_started_again_and_no_release_is_to_blame(box: Box) -> None:
     with LocalOffice(box.path):
-        command = [FIKATAP, "--config", box.config, "run"]
+        command = [str(FIKATAP), "--config", str(box.config), "run"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode == 75  # systemd/fall-back does not count it
     (line,) = done.stderr.splitlines()
