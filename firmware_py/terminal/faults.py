@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from firmware_py.database import LedgerError
+from firmware_py.database import LedgerDamaged, LedgerError
 from firmware_py.ledger import MOST_FAULTS, KeptFault, Ledger
 from firmware_py.terminal.supervise import Fault, Supervisor
 from kiosk.values import Now
@@ -48,7 +48,8 @@ class History:
     def keep(self, now: Now, queue: tuple[int, int], *, at_once: bool = False) -> bool:
         """Store what is new; return False when that failed, of which the journal is told: the ledger is to be opened anew.
 
-        Between two writes there are `KEEP_EVERY_MS`, unless it is to be `at_once`.
+        Between two writes there are `KEEP_EVERY_MS`, unless it is to be `at_once`. Raise `LedgerDamaged`: that is no matter of
+        the history alone.
         """
         fresh = [fault for fault in self._supervisor.faults if not fault.kept]
         if not fresh and (queue == self.queue or not queue[1]):
@@ -58,6 +59,8 @@ class History:
         self._tried_ms = now.boot_ms
         try:
             ids = self._ledger.keep([_to_keep(fault, now) for fault in fresh], queue)
+        except LedgerDamaged:
+            raise
         except LedgerError as error:
             if not self._failing:
                 log.warning("the fault history can't be stored: %s", error)
@@ -88,7 +91,9 @@ def faults(now: Now, current: Iterable[Fault], before: Iterable[KeptFault] = ())
 def _to_keep(fault: Fault, now: Now) -> KeptFault:
     """Return a fault of this run with the wall time at which it began, as far as that is known now."""
     utc_ms = None if now.wall is None else now.wall.utc_ms - (now.boot_ms - fault.from_ms)
-    return KeptFault(fault.id, fault.device, fault.what, fault.trouble, now.boot_id, fault.from_ms, fault.until_ms, utc_ms)
+    # A driver's words may hold what no text can, such as half a character that a device sent.
+    what, trouble = (words.encode(errors="replace").decode() for words in (fault.what, fault.trouble))
+    return KeptFault(fault.id, fault.device, what, trouble, now.boot_id, fault.from_ms, fault.until_ms, utc_ms)
 
 
 def _told(fault: KeptFault, now: Now, ended: Ended) -> dict[str, Any]:

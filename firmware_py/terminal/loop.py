@@ -593,12 +593,11 @@ class Terminal:
             return
         day = self._history.queue[0] if self._cafe_day is None else self._cafe_day
         longest = self._history.queue[1] if self._cafe_day is None else self._longest_queue
-        if self._history.keep(self._clock.now(), (day, longest), at_once=at_once):
-            return
         try:
-            self._ledger.reopen()  # as after each failed sync; nothing that the door knows was in it
-        except LedgerError:
-            self._must_reload = True
+            if not self._history.keep(self._clock.now(), (day, longest), at_once=at_once):
+                self._ledger.reopen()  # as after each failed sync; nothing that the door knows was in it
+        except LedgerError as error:
+            self._storage_failed(None, error)
 
     def _close_day(self) -> None:
         """Have a copy of the ledger made when the café has closed."""

@@ -10,7 +10,7 @@ import pytest
 from firmware_py.database import open_for_reading
 from firmware_py.ledger import KeptFault
 from firmware_py.terminal.faults import faults
-from firmware_py.terminal.supervise import Health
+from firmware_py.terminal.supervise import Fault, Health
 from kiosk.signals import Signal
 from tests.firmware_py.ledgers import EPOCH_MS, at
 from tests.firmware_py.terminal.harness import PATIENCE_S, Door
@@ -80,6 +80,23 @@ def test_a_full_disk_is_no_reason_to_close_the_door_for_a_fault(tmp_path: Path, 
         assert Signal.TELL_STAFF not in door.answers()
     with Door(tmp_path) as door:
         assert [each["device"] for each in listed(door)] == [READER]
+
+
+def test_damage_that_shows_at_a_fault_is_dealt_with_as_any_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with simulated_disk() as disk, Door(tmp_path) as door:
+        disk.fault, disk.fault_at = apsw.CorruptError, "-wal"
+        lose(door)
+        until = time.monotonic() + PATIENCE_S
+        while door.call("status")["stores"]:
+            assert time.monotonic() < until
+        disk.fault = None
+        assert "nothing can be stored, check-ins are refused" in caplog.text
+        assert "there is no second medium" in caplog.text
+
+
+def test_a_fault_in_words_that_are_no_text_is_kept_all_the_same() -> None:
+    (told,) = faults(at(5), [Fault("printer", "a printer", "it sent \udcff", 1_000, 2_000)])
+    assert told["trouble"] == "it sent ?"
 
 
 def test_the_days_longest_queue_outlives_a_restart(tmp_path: Path) -> None:
