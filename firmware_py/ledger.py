@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
+from glob import escape
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, assert_never
 
@@ -716,6 +717,14 @@ class Ledger(LedgerReader):
 
     def remove_members(self, members: Iterable[MemberId]) -> None:
         """Erase members as `remove_member` does, all at once."""
+        try:
+            # First, as the commit's sync takes them along. They hold everybody who was a member before a migration.
+            for copy in self.path.parent.glob(f"{escape(self.path.name)}.v*"):
+                copy.unlink()
+        except OSError as error:
+            raise LedgerError(
+                f"{error.filename} can't be deleted: {error.strerror}; it names whoever is to be erased"
+            ) from error
         with self._transaction(erases=True):
             for member in members:
                 self._erase(member)
@@ -748,6 +757,7 @@ class Ledger(LedgerReader):
         )
         run("DELETE FROM members WHERE id = ?", (member,))
         run("DELETE FROM met_elsewhere WHERE partner = ?", (member,))
+        run("UPDATE faults SET trouble = '' WHERE instr(trouble, ?)", (member,))  # a service's answer may name them
 
     def block(self, pair: Pair) -> None:
         """Never introduce these two to each other."""

@@ -84,3 +84,27 @@ def test_a_ledger_from_before_there_was_a_history_gets_one_and_the_release_befor
     migrate(ledger._connection, path, STEPS[:OLDEST], 0, new_incarnation="x")
     assert [each.trouble for each in ledger.faults()] == ["trouble 1"]
     ledger.close()
+
+
+def test_whoever_is_erased_is_in_no_fault_and_in_no_copy_from_before_a_migration(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    ledger.put_members([person(1), person(2)])
+    named = KeptFault(None, "matching", "the service", "409: no such member (not 'p1')", "boot-1", 1_000, None, None)
+    ledger.keep([named, fault(2)], (0, 0))
+    for name in ("ledger.db.v4", "ledger.db.v5", "ledger.db.damaged-1"):
+        (tmp_path / name).write_text("p1 and all others", "utf-8")
+    ledger.remove_member(person(1).id)
+    assert [each.trouble for each in ledger.faults()] == ["trouble 2", ""]
+    assert not [*tmp_path.glob("ledger.db.v*")]
+    assert (tmp_path / "ledger.db.damaged-1").exists()
+    ledger.close()
+
+
+def test_nobody_is_said_to_be_erased_while_a_copy_from_before_a_migration_stays(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path / "ledger.db")
+    ledger.put_members([person(1)])
+    (tmp_path / "ledger.db.v5").mkdir()  # what can't be deleted as a file
+    with pytest.raises(LedgerError, match=r"ledger\.db\.v5 can't be deleted: .*; it names who is to be erased"):
+        ledger.remove_member(person(1).id)
+    assert ledger.member(person(1).id) is not None
+    ledger.close()
