@@ -173,6 +173,8 @@ class DoorState(Struct, frozen=True):
     """By reader; none where whoever tapped last has no visit here: they left, or the card is unknown."""
     choices: Mapping[str | None, Chosen] = {}
     """By the reader beside which it was pressed, whose next tap it is for; None where it is for the next tap at any."""
+    due: frozenset[Pair] | None = None
+    """While a page of the service is heard in slices: the pins that could be carried out before it."""
     enrolling: Enrolling | None = None
     asked_staff_ms: int | None = None
     """When the last slip was ordered for a card that does not work here."""
@@ -746,15 +748,13 @@ def _bring_together(state: DoorState, one: MemberId, other: MemberId, now: Now) 
     return replace(state, asked={**state.asked, asked: anew}), (FindMatch(asked),) if under_way else ()
 
 
-def _due_pins(before: DoorState, state: DoorState, now: Now) -> Step:
+def _due_pins(before: frozenset[Pair], state: DoorState, now: Now) -> Step:
     """Bring together two whom the host pinned at any door, once this door knows of that and of both.
 
     Of two who came in by two doors the first one's does so, and no other: nobody is to be introduced twice.
     """
     effects: tuple[Effect, ...] = ()
-    for one, other in state.rulings:
-        if _is_due(before, (one, other)) or not _is_due(state, (one, other)):
-            continue
+    for one, other in sorted(_due(state) - before):
         visit = state.visit_of(one)
         # They may have met meanwhile, which the service is still to hear.
         if visit is not None and other not in {met.member for met in visit.met}:
@@ -763,8 +763,10 @@ def _due_pins(before: DoorState, state: DoorState, now: Now) -> Step:
     return state, effects
 
 
-def _is_due(state: DoorState, pair: Pair) -> bool:
-    return state.rulings.get(pair) is Ruling.PIN and state.partner_of(pair[1]) is not None
+def _due(state: DoorState) -> frozenset[Pair]:
+    """Return whom the host pinned to somebody whom this door knows to be here."""
+    pinned = (pair for pair, ruling in state.rulings.items() if ruling is Ruling.PIN)
+    return frozenset(pair for pair in pinned if state.partner_of(pair[1]) is not None)
 
 
 def _rulings_heard(state: DoorState, rulings: Sequence[tuple[Pair, Ruling | None]]) -> Step:
@@ -975,7 +977,7 @@ def _settle(
 
 def _presence_heard(state: DoorState, event: PresenceHeard, now: Now) -> Step:
     """Note who is at other doors; a visit of this door may have ended there, or somebody may have been sent to its visitor."""
-    before = state
+    before = _due(state) if state.due is None else state.due
     elsewhere = Elsewhere() if event.whole else state.elsewhere
     others = [visit for visit in event.open if visit.id not in state.visits]
     state = replace(state, elsewhere=elsewhere.without(event.closed).having(*others))
@@ -990,7 +992,9 @@ def _presence_heard(state: DoorState, event: PresenceHeard, now: Now) -> Step:
             effects += more
     state, effects = _chain(state, effects, lambda s: _rulings_heard(s, event.rulings))
     # Only when all of it is known, as what made somebody known here may also have been their introduction.
-    return _chain(state, effects, lambda s: _due_pins(before, s, now))
+    if event.more:
+        return replace(state, due=before), effects
+    return _chain(replace(state, due=None), effects, lambda s: _due_pins(before, s, now))
 
 
 def _as_told(state: DoorState, own: Visit, told: Visit, now: Now) -> Step:

@@ -256,13 +256,14 @@ class PresenceHeard(Happening, frozen=True):
 
     `open` are visits that began or changed there, or visits of this door with what the service knows of who was sent to them;
     `closed` are visits that ended; `whole` says that nobody but those in `open` came in by another door. `rulings` are what the
-    host decided at any door, None where nothing holds any more.
+    host decided at any door, None where nothing holds any more. `more` says that it goes on in the next of these.
     """
 
     open: tuple[Visit, ...] = ()
     closed: tuple[VisitId, ...] = ()
     whole: bool = False
     rulings: tuple[tuple[Pair, Ruling | None], ...] = ()
+    more: bool = False
 
     def fact(self) -> Fact:
         """Return how many."""

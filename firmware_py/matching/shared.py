@@ -290,8 +290,9 @@ class Shared:
         starts = range(0, max(len(page.open), len(rulings), bool(closed) or page.whole), SLICE)
         for start in starts:
             visits, ruled = self._visits(page.open[start : start + SLICE]), rulings[start : start + SLICE]
-            ended = closed if start == starts[-1] else ()
-            self._apply(PresenceHeard(open=visits, closed=ended, whole=page.whole and not start, rulings=ruled))
+            last = start == starts[-1]
+            ended = closed if last else ()
+            self._apply(PresenceHeard(open=visits, closed=ended, whole=page.whole and not start, rulings=ruled, more=not last))
             yield
         if self._unknown or self._unruled:
             self._pull_soon()

@@ -309,6 +309,31 @@ def test_two_whom_the_other_door_has_introduced_by_the_time_it_is_heard_of_are_n
     assert (after.asked, len(after.visits[visit_id(1)].met)) == ({}, 1), "the service is still to say that the pin is over"
 
 
+def test_a_page_in_slices_is_one_page_for_a_pin() -> None:
+    state = play(maeve_and(), (PINNED, at(NOON + 1)))
+    told = replace(state.visits[visit_id(1)], approached=1, untold=1, met=(came(SIGRID_THERE, Reason(ReasonKind.OPEN)),))
+    first, rest = PresenceHeard(open=(SIGRID_THERE,), more=True), heard(told)
+    state, effects = step(state, first, at(NOON + 2))
+    assert (effects, state.asked) == ((), {}), "the rest may say that she was sent to somebody here already"
+    state = play(state, (rest, at(NOON + 2)))
+    assert (state.asked, len(state.visits[visit_id(1)].met)) == ({}, 1)
+
+    vain = play(
+        maeve_and(HIS, SIGRID_THERE), (PINNED, at(NOON + 1)), (MatchAnswered(visit_id(1), None, None, number=1), at(NOON + 2))
+    )
+    whole = (PresenceHeard(open=(HIS,), whole=True, more=True), heard(SIGRID_THERE))
+    for piece in whole * 2:
+        vain, effects = step(vain, piece, at(NOON + 3))
+        assert (effects, vain.asked) == ((), {}), "what was asked in vain is not asked with each whole page"
+
+    back = play(vain, (PresenceHeard(closed=(SIGRID_THERE.id,)), at(NOON + 4)), (heard(SIGRID_THERE), at(NOON + 5)))
+    assert back.asked[visit_id(1)].only == SIGRID.id, "but when she comes anew"
+
+    waiting = play(maeve_and(HIS), (PINNED, at(NOON + 1)), (PresenceHeard(open=(HIS,), more=True), at(NOON + 2)))
+    waiting = play(waiting, (heard(SIGRID_THERE), at(NOON + 2)))
+    assert waiting.asked[visit_id(1)].only == SIGRID.id, "who comes with the last slice is not forgotten"
+
+
 def test_nobody_is_asked_about_for_a_pin_who_wants_no_introduction_now() -> None:
     unwilling = (replace(SIGRID_THERE, mood=Mood.COFFEE), replace(SIGRID_THERE, confirmed=False))
     for visit in unwilling:
