@@ -722,9 +722,7 @@ class Ledger(LedgerReader):
             for copy in self.path.parent.glob(f"{escape(self.path.name)}.v*"):
                 copy.unlink()
         except OSError as error:
-            raise LedgerError(
-                f"{error.filename} can't be deleted: {error.strerror}; it names whoever is to be erased"
-            ) from error
+            raise LedgerError(f"{error.filename} can't be deleted: {error.strerror}; it names who is to be erased") from error
         with self._transaction(erases=True):
             for member in members:
                 self._erase(member)
