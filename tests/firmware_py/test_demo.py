@@ -141,7 +141,10 @@ def test_nothing_is_left_behind_however_it_is_ended(how: signal.Signals) -> None
 
 def listening(process: int) -> set[tuple[str, int]]:
     """Return the TCP addresses on which a process listens."""
-    own = {str(each.readlink()) for each in Path(f"/proc/{process}/fd").iterdir()}
+    own = set()
+    for each in Path(f"/proc/{process}/fd").iterdir():
+        with suppress(FileNotFoundError):  # one may be closed between two looks
+            own.add(str(each.readlink()))
     found = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:]:

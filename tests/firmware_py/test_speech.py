@@ -113,8 +113,11 @@ class Booth:
             self._process = subprocess.Popen(command, stderr=said, env={**os.environ, "ALSA_CONFIG_PATH": str(jack.alsa)})
 
     def engines(self) -> set[int]:
-        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
-        return {int(pid) for task in tasks for pid in task.read_text().split()}
+        found: set[int] = set()
+        for task in Path(f"/proc/{self._process.pid}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):  # a thread may end between two looks
+                found.update(map(int, (task / "children").read_text().split()))
+        return found
 
     def engine(self, other_than: int = 0) -> int:
         """Wait until an engine speaks that is another one, and return its process id."""

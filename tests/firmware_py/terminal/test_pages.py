@@ -86,13 +86,13 @@ def test_what_changed_is_said_once_for_all_of_it_and_reading_changes_nothing(tmp
 
 @pytest.mark.parametrize("command", ["notices.resolve", "members.remove"])
 def test_what_staff_changes_without_the_door_is_told_too(tmp_path: Path, command: str) -> None:
-    with Door(tmp_path) as door:
+    with Door(tmp_path) as door, watching(door) as watcher:
         door.touch("04aabbccddeeff")
+        until(watcher, lambda event: event["kind"] == "TellStaff")
+        until(watcher, lambda event: event["kind"] == "Changed")
         (notice,) = until_notices(door, 1)
-        with watching(door) as watcher:
-            until(watcher, lambda event: event["kind"] == "Changed")  # the first look
-            door.call(command, **({"notice": notice["id"]} if command == "notices.resolve" else {"member": "p9"}))
-            until(watcher, lambda event: event["kind"] == "Changed")
+        door.call(command, **({"notice": notice["id"]} if command == "notices.resolve" else {"member": "p9"}))
+        until(watcher, lambda event: event["kind"] == "Changed")
 
 
 def test_a_device_that_goes_is_told_and_remembered(tmp_path: Path) -> None:
