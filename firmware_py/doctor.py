@@ -87,10 +87,7 @@ class Doctor:
             yield self._ledger()
             yield from self._devices()
         except FikatapError as error:
-            if isinstance(error.__cause__, PermissionError):
-                yield self._for_others("fikatap", self._say("not_asked"), USER)
-            else:
-                yield Finding("fikatap", State.FAULT, str(error), self._say("matching_remedy"))
+            yield self._unasked(error)
         else:
             yield Finding("fikatap", State.OK, f"{self._say('running')}: {status['line']}")
             yield from self._running(status)
@@ -116,10 +113,7 @@ class Doctor:
         except NotRunning:
             pass
         except FikatapError as error:
-            if isinstance(error.__cause__, PermissionError):
-                yield self._for_others("fikatap", self._say("not_asked"), USER)
-            else:
-                yield Finding("fikatap", State.FAULT, str(error), self._say("matching_remedy"))
+            yield self._unasked(error)
             return
         else:
             yield Finding("fikatap", State.FAULT, self._say("try_running"), self._say("try_running_remedy"))
@@ -194,7 +188,7 @@ class Doctor:
 
         path = self._config.ledger.path
         if (user := self._whose()) is not None:
-            return self._for_others(self._say("ledger"), self._say("other_user", user=user), user)
+            return self._for_others(self._say("ledger"), user)
         if not path.exists():
             parent = next(folder for folder in path.parents if folder.exists())
             able = os.access(parent, os.W_OK)
@@ -221,8 +215,15 @@ class Doctor:
         except KeyError:
             return f"#{owner}"
 
-    def _for_others(self, what: str, words: str, user: str) -> Finding:
-        """Tell that another user is to look; nothing is at fault."""
+    def _unasked(self, error: FikatapError) -> Finding:
+        """Tell why the running terminal could not be asked."""
+        if isinstance(error.__cause__, PermissionError):
+            return Finding("fikatap", State.WARNING, self._say("not_asked"), self._say("other_user_remedy", user=USER))
+        return Finding("fikatap", State.FAULT, str(error), self._say("matching_remedy"))
+
+    def _for_others(self, what: str, user: str, known: str = "") -> Finding:
+        """Tell that another user is to look, after what is known without; nothing is at fault."""
+        words = known + self._say("other_user", user=user)
         return Finding(what, State.WARNING, words, self._say("other_user_remedy", user=user))
 
     def _devices(self) -> Iterator[Finding]:
@@ -266,8 +267,7 @@ class Doctor:
             findings = file.read()
         except FindingsError as error:
             if isinstance(error.__cause__, PermissionError):
-                user = self._whose() or USER
-                yield self._for_others(self._say("probe"), self._say("other_user", user=user), user)
+                yield self._for_others(self._say("probe"), self._whose() or USER)
             else:
                 yield self._finding("probe", str(error), State.WARNING)
             return
@@ -330,7 +330,7 @@ class Doctor:
         try:
             user = self._whose()
             if user is not None and folder.exists() and not os.access(folder, os.R_OK | os.X_OK):
-                return self._for_others(self._say("second"), self._say("other_user", user=user), user)
+                return self._for_others(self._say("second"), user)
             same = folder.stat().st_dev == self._config.ledger.path.parent.stat().st_dev
             found = copies(folder)
             made = datetime.fromtimestamp(found[-1].stat().st_mtime, self._config.timezone) if found else None
@@ -456,8 +456,7 @@ class Doctor:
             words = self._say("release_rejected", versions=versions, current=found.current)
             return self._finding("release", words, State.WARNING)
         if found.healthy is None:
-            user = self._whose() or USER
-            return self._for_others(self._say("release"), f"{found.current}: {self._say('other_user', user=user)}", user)
+            return self._for_others(self._say("release"), self._whose() or USER, f"{found.current}: ")
         key = "release_healthy" if found.healthy else "release_trial"
         return self._finding("release", self._say(key, version=found.current, previous=found.previous or "–"))
 

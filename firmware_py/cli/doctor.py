@@ -14,8 +14,6 @@ from drivers.errors import ConfigError
 if TYPE_CHECKING:
     from firmware_py.doctor import Finding
 
-EXIT_CONFIG = 78
-
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -30,13 +28,14 @@ def look(args: argparse.Namespace) -> int:
     """Print one line for each thing; return 1 when something is at fault, 78 when that is the configuration."""
     import msgspec
 
+    from firmware_py.cli import EXIT_CONFIG, EXIT_FAILED
     from firmware_py.config import load
     from firmware_py.doctor import Doctor, State, configuration
     from firmware_py.machine import Machine
     from firmware_py.terminal.staff_log import language_in
     from firmware_py.texts import load_texts
 
-    texts, failed = load_texts(), 1
+    texts, failed = load_texts(), EXIT_FAILED
     looks: Iterable[Finding]
     try:
         config = load(args.config)

@@ -13,8 +13,6 @@ from typing import Any
 
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 """systemd-timesyncd makes this file when the clock is right."""
-EXIT_AGAIN = 75
-"""EX_TEMPFAIL of sysexits.h: somebody else's command has the ledger for a moment; no release is to blame for that."""
 RECOVERY_S = 600
 """How long a ledger may take to be brought back; 50 MB from a slow stick to a slow card take a minute."""
 
@@ -37,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from firmware_py.releases import running_release
     from firmware_py.terminal.control import ControlSocket
     from firmware_py.terminal.integrity import IntegrityCheck
-    from firmware_py.terminal.loop import Damaged, Terminal
+    from firmware_py.terminal.loop import EXIT_AGAIN, Damaged, Terminal
     from firmware_py.terminal.notify import Notifier
     from firmware_py.terminal.shut import ShutDoor, open_sometime
     from firmware_py.terminal.staff_log import StaffFormatter, tell_crash
@@ -67,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         opened = open_sometime(attempt, partial(ShutDoor, wiring, clock, notifier), _on_signals)
-    except LedgerInUse as error:
+    except LedgerInUse as error:  # by a command, for a moment
         print(f"fikatap: {error}", file=sys.stderr)
         return EXIT_AGAIN
     if opened is None:

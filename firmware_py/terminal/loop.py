@@ -97,6 +97,8 @@ log = logging.getLogger("fikatap")
 
 PRINTER, LIGHTS, SOUNDER, BUTTONS = "printer", "lights", "sounder", "buttons"
 MATCHING, SCHEDULE = "matching", "schedule"
+EXIT_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h: the program is to be started again, and its release is not to blame (systemd/fall-back)."""
 LEDGER = "ledger"
 """What a restart is for that brings the ledger back."""
 LOOK_EVERY_MS = 1_000
@@ -220,7 +222,7 @@ class Terminal:
         self._inbox.put(Stop())
 
     def run(self) -> int:
-        """Work until stopped; return the exit code: 0, or 75 when a restart may help a device that hangs.
+        """Work until stopped; return the exit code: 0, or `EXIT_AGAIN` when a restart may help a device that hangs.
 
         What a lane raises that is not its device's fault, such as `ConfigError`, is raised here.
         """
@@ -246,7 +248,7 @@ class Terminal:
             self._supervisor.stop(END_OF_LANES_S)
             self._reading.stop(END_OF_LANES_S)
             self._ledger.close()
-        return 0 if self._restart_for is None else 75
+        return 0 if self._restart_for is None else EXIT_AGAIN
 
     def _begin(self) -> None:
         """Go on from what the ledger holds; a full disk closes the door, not the program: people must be told."""
