@@ -104,12 +104,10 @@ class Watch:
                         if "event" in message:
                             self._hand_out(message["event"])
                         elif "result" in message:
-                            self.present = True
-                            self._hand_out({"kind": "Terminal", "present": True})
+                            self._found(present=True)
                             pause_s = FIRST_PAUSE_S
             # Said after each try: a page may have met a terminal that came and went between two of them.
-            self.present = False
-            self._hand_out({"kind": "Terminal", "present": False})
+            self._found(present=False)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
@@ -123,6 +121,10 @@ class Watch:
                 yield await place.get()
         finally:
             self._pages.discard(place)
+
+    def _found(self, *, present: bool) -> None:
+        self.present = present
+        self._hand_out({"kind": "Terminal", "present": present})
 
     def _hand_out(self, happening: Happening) -> None:
         for place in self._pages:
