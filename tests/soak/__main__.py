@@ -17,6 +17,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from pathlib import Path
 from subprocess import CalledProcessError
 from tempfile import TemporaryDirectory
@@ -85,7 +86,7 @@ class Soak:
             soak = soaked(TAPS)
             self.counts["taps in one process"] += TAPS + WARM_UP * WINDOW
             for name in ("python", "in_use", "anonymous_kb"):
-                slope = soak.slope(lambda window, name=name: getattr(window, name))  # type: ignore[misc] # a default
+                slope = soak.slope(attrgetter(name))
                 self.worst[name] = round(max(slope, self.worst.get(name, slope)), 1)
             check(soak, STEADY_B)
         except (AssertionError, CalledProcessError):
