@@ -17,7 +17,7 @@ from typing import NamedTuple
 import apsw
 
 from drivers.errors import FikatapError
-from firmware_py.database import APPLICATION_ID, STEPS, fits, open_for_reading, version_of
+from firmware_py.database import APPLICATION_ID, COUNTED, STEPS, open_for_reading, version_of
 from firmware_py.files import put_in_place, sync_file
 from firmware_py.journal import Change, JournalFile, read
 
@@ -92,17 +92,17 @@ def still_state(path: Path) -> State:
 
 
 def check_copy(path: Path) -> State:
-    """Read a whole copy and return how far it is; raise `BackupError` when it is damaged, or no ledger of this version."""
+    """Read a whole copy and return how far it is; raise `BackupError` when it is damaged, or of no use here."""
     try:
         connection = open_still(path)
         try:
             found: int = connection.pragma("application_id")
             if found != APPLICATION_ID:
                 raise BackupError(f"{path} is not a copy of a ledger")
-            version, _ = version_of(connection)
-            if version > len(STEPS) and not fits(connection):
+            version, oldest = version_of(connection)
+            if oldest > len(STEPS):
                 raise BackupError(f"{path} was written by a newer Fikatap (ledger version {version}; known are {len(STEPS)})")
-            if version < len(STEPS):
+            if version < COUNTED:
                 raise BackupError(
                     f"{path} is of ledger version {version}: put it in the ledger's place by hand, to be migrated"
                 )

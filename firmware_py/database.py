@@ -203,6 +203,8 @@ A release that fails is replaced by the one before it, which then finds a ledger
 (tables, columns with a default) what the programs before can leave alone, and then OLDEST is theirs; what they must know of
 takes two releases, the first of which knows of it already.
 """
+COUNTED = 3
+"""The first version that counts its changes: one before can't be compared with its copies, nor be brought on by a journal."""
 
 
 class LedgerError(FikatapError):
@@ -331,12 +333,6 @@ def version_of(connection: apsw.Connection) -> tuple[int, int]:
     """Return a ledger's version, and the oldest version whose programs may write it; raise `apsw.Error`."""
     oldest, version = divmod(int(connection.pragma("user_version")), 1000)
     return version, oldest or version
-
-
-def fits(connection: apsw.Connection) -> bool:
-    """Tell whether this program can use a ledger as it is; raise `apsw.Error`."""
-    version, oldest = version_of(connection)
-    return oldest <= len(STEPS) <= version
 
 
 def migrate(

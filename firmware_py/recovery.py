@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import apsw
 
 from firmware_py.backup import BackupError, State, changes_after, check_copy, copies, reach, state_of
-from firmware_py.database import APPLICATION_ID, LedgerError, fits, take, told
+from firmware_py.database import APPLICATION_ID, COUNTED, STEPS, LedgerError, take, told, version_of
 from firmware_py.files import put_in_place, sync_file, sync_folder, write_whole
 from firmware_py.ledger import Ledger, fresh_incarnation
 from kiosk.effects import Notice, TellStaff
@@ -139,7 +139,8 @@ def _first_look(path: Path) -> State | str | None:
         try:
             if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,):
                 return None
-            if connection.pragma("application_id") != APPLICATION_ID or not fits(connection):
+            version, oldest = version_of(connection)
+            if connection.pragma("application_id") != APPLICATION_ID or version < COUNTED or oldest > len(STEPS):
                 return State("", 0, 0, 0)  # `Ledger.open` says what it is, or migrates it
             return state_of(connection)
         finally:
@@ -175,6 +176,8 @@ def bring_back(path: Path, second: Path | None, trouble: str, words: Words) -> R
 
 def restore(path: Path, copy: Path, words: Words) -> Restored:
     """Put a copy, and what the journal beside it holds after it, in the place of the ledger, as a new incarnation.
+
+    One of an older version stays that until `Ledger.open` migrates it: its journal fits no other schema.
 
     Raise `BackupError` when the copy is not good, and then leave all as it was; raise `LedgerError` when the ledger is in use
     or the disk does not take it.

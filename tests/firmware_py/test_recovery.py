@@ -3,14 +3,18 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import apsw
+import msgspec
 import pytest
 
-from firmware_py.backup import copies, journals
+from firmware_py.backup import BackupError, copies, copy_now, journals
+from firmware_py.database import COUNTED, OLDEST, STEPS, migrate, version_of
+from firmware_py.journal import Change, JournalFile
 from firmware_py.ledger import Ledger, LedgerError, LedgerInUse
 from firmware_py.recovery import (
     LedgerLost,
@@ -295,6 +299,53 @@ def test_commands_make_no_empty_ledger_in_the_place_of_a_lost_one(cafe: Cafe) ->
     with pytest.raises(LedgerError, match="'systemctl start fikatap' brings it back"):
         require_sound(cafe.path, cafe.second)
     assert not cafe.path.exists()
+
+
+def nothing_new(path: Path) -> None:
+    """Leave the ledger as it was when the copy was made: all that came after has never reached the disk."""
+    assert path.exists()
+
+
+@pytest.mark.parametrize("accident", [trash, gone, nothing_new])
+def test_a_copy_from_before_an_update_is_brought_on_by_its_journal_and_then_migrated(
+    tmp_path: Path, accident: Callable[[Path], None]
+) -> None:
+    """The stick was away when the new release migrated the ledger, or the power went before."""
+    path, second = tmp_path / "ledger.db", tmp_path / "stick"
+    second.mkdir()
+    before = apsw.Connection(str(path))
+    migrate(before, path, STEPS[:OLDEST], 0, new_incarnation="x")
+    before.execute("INSERT INTO members (id, profile) VALUES ('p1', ?)", (msgspec.json.encode(person(1)).decode(),))
+    copy_now(path, second)
+    shutil.copy(path, tmp_path / "as_copied.db")
+    with closing(apsw.Session(before, "main")) as session, closing(JournalFile(second / "journal-000001.fj")) as journal:
+        session.attach()
+        before.execute("INSERT INTO members (id, profile) VALUES ('p2', ?)", (msgspec.json.encode(person(2)).decode(),))
+        before.execute("UPDATE terminal SET changes = changes + 1")
+        journal.append(Change("x", 1, None, session.patchset()))
+        # The migration was change 2: what a program that knows more wrote does not fit what is older.
+        journal.append(Change("x", 3, None, b"of another schema"))
+    before.close()
+    shutil.copy(tmp_path / "as_copied.db", path)
+    accident(path)
+    ledger = open_ledger(path, "t1", second, lambda restored: TellStaff(Notice.LEDGER_RESTORED, detail=str(restored.missing)))
+    assert [each.member.id for each in ledger.members()] == ["p1", "p2"]
+    assert [each.notice for each in ledger.notices()] == ["ledger_restored"]
+    assert version_of(ledger._connection) == (len(STEPS), OLDEST)
+    assert ledger.faults() == []
+    ledger.close()
+
+
+def test_a_copy_from_before_changes_were_counted_is_refused_in_a_sentence(cafe: Cafe) -> None:
+    (cafe.second / "old").mkdir()
+    copy = cafe.second / "old" / "ledger-000001.db"
+    with closing(apsw.Connection(str(copy))) as uncounted:
+        migrate(uncounted, copy, STEPS[: COUNTED - 1], 0, new_incarnation="x")
+    cafe.close()
+    before = cafe.path.read_bytes()
+    with pytest.raises(BackupError, match=r"is of ledger version 2: put it in the ledger's place by hand, to be migrated"):
+        restore(cafe.path, copy, cafe.words)
+    assert cafe.path.read_bytes() == before
 
 
 def test_somebody_else_s_database_and_a_newer_ledger_are_left_alone(cafe: Cafe) -> None:
