@@ -47,6 +47,10 @@ badge_fresh_s = {fresh}
 # A boot that is only told of is as old as the machine that plays it, so nobody stays too long by that.
 max_stay_s = 600000
 
+[matching]
+# Nobody is told "not yet" for the reason that the machine is busy.
+deadline_ms = 60000
+
 [ledger]
 path = "{folder}/state/ledger.db"
 
@@ -124,6 +128,7 @@ class Box:
                 address.unlink()
         watching = ControlClient(self.socket, timeout=None)
         watching.watch()
+        watching.call("status")  # answered after that: from here on nothing is missed
         threading.Thread(target=self._watch, args=(watching,), daemon=True, name="watching").start()
 
     def kill(self) -> None:

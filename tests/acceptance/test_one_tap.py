@@ -44,8 +44,9 @@ def walk(box: Box, reader: PrivatePcscd | Pn532, printer: NetworkPrinter | Seria
     box.until_told("welcome", "not_yet")
     first = printer.until_papers(1, timeout=PATIENCE_S)[0]
     assert "Du står først i køen" in " ".join(first.texts)
+    box.until(lambda events: any(event["kind"] == "LightZone" for event in events), "a zone lit")
     zone = next(event["zone"] for event in box.events if event["kind"] == "LightZone")
-    pins.until(ZONE_PINS[zone], 1)
+    pins.until(ZONE_PINS[zone], 1, PATIENCE_S)
 
     reader.tap(sigrids_card())
     box.until_told("welcome", "not_yet", "welcome", "introduced")
@@ -58,7 +59,7 @@ def walk(box: Box, reader: PrivatePcscd | Pn532, printer: NetworkPrinter | Seria
     assert contact.startswith("MECARD:N:Sigrid;NOTE:Marknadsförare inom energi / ")
     assert contact.endswith(f" / {visit};URL:https\\://fika.example/v/{visit};;")
     assert printer.errors == ()
-    pins.until(ZONE_PINS[zone], 1)
+    pins.until(ZONE_PINS[zone], 1, PATIENCE_S)
     box.until_jobs("confirmed", 2)
 
     assert box.status()["here"] == 2

@@ -12,9 +12,10 @@ import pytest
 from drivers.buttons.fake import FakeButtons
 from drivers.buttons.gpio import GpioButtons
 from drivers.errors import DeviceLost, DeviceMissing, DeviceRefused
+from drivers.gpio import BOUNCE_S
 from drivers.ports import Buttons
 from kiosk.values import Mood
-from tests.rigs.pins import fitted_pins
+from tests.rigs.pins import ContactClock, fitted_pins
 
 PATIENCE_S = 5.0
 QUIET_S = 0.1
@@ -52,7 +53,8 @@ class GpioRoom:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
-        self._rests = threading.Event()
+        self._clock = ContactClock()
+        monkeypatch.setattr("drivers.gpio.time", self._clock)
 
     def make(self) -> Buttons:
         return GpioButtons(GpioButtons.Settings(introduce=22, group=23, coffee=24))
@@ -67,7 +69,8 @@ class GpioRoom:
             return  # nobody has opened it
         for low in (down, not down, down, not down, down):
             pin.drive_low() if low else pin.drive_high()
-        self._rests.wait(0.05)  # longer than contacts bounce, as any finger
+            self._clock.now += 0.9 * BOUNCE_S
+        self._clock.now += 3 * BOUNCE_S  # any finger rests for longer
 
     def hold(self, mood: Mood) -> None:
         self._moves(mood, down=True)

@@ -52,7 +52,7 @@ from kiosk.values import (
 from tests.rigs.far_service import FarService, send
 from tests.rigs.service import RunningService
 
-WAIT_S = 5.0
+WAIT_S = 30.0
 ONE, TWO = MemberId("p1"), MemberId("p2")
 VENUE, DOOR = "v1", "front"
 LIBRARY = Zone(ZoneId("library"), "Library", Symbol.TRIANGLE, Colour.BLUE)
@@ -286,8 +286,8 @@ def test_a_question_is_answered_for_its_own_visit_or_left_to_the_terminal(room: 
         room.hand.propose = lambda asked, here: Proposal(visit=asked.visit, zone=LIBRARY.id) if len(here) > 1 else None
     fact = Source()
     service.report([fact(ZonesSet(zones=(LIBRARY,)))])
-    service.check_in(CheckIn(presence=presence(1)), 2.0)
-    answer = service.check_in(CheckIn(presence=presence(2)), 2.0)
+    service.check_in(CheckIn(presence=presence(1)), WAIT_S)
+    answer = service.check_in(CheckIn(presence=presence(2)), WAIT_S)
     assert answer is not None
     assert (answer.visit, answer.zone) == (presence(2).visit, LIBRARY.id)
     assert {each.visit for each in service.presence(0, 0).open} == {presence(1).visit, presence(2).visit}
@@ -402,7 +402,7 @@ def test_garbage_is_garbage_whatever_it_looks_like(far: FarService, kind: str) -
     service = opened(far)
     far.misdeed = lambda request: void(GARBAGE[kind](request))
     for call in (
-        lambda: service.check_in(CheckIn(presence=presence(1)), 1.0),
+        lambda: service.check_in(CheckIn(presence=presence(1)), WAIT_S),
         lambda: service.report([]),
         lambda: service.roster(0),
         lambda: service.presence(0, 0),
@@ -419,7 +419,7 @@ def test_an_answer_without_end_is_given_up(far: FarService) -> None:
     service = opened(far)
     far.misdeed = endless
     with pytest.raises(DeviceGarbled, match="more than 65536 bytes"):
-        service.check_in(CheckIn(presence=presence(1)), 1.0)
+        service.check_in(CheckIn(presence=presence(1)), WAIT_S)
     with pytest.raises(DeviceGarbled, match="more than 8000000 bytes"):
         service.roster(0)
     service.close()
@@ -451,7 +451,7 @@ def test_an_error_in_which_nobody_can_read_why_is_that_error_still(far: FarServi
 def test_a_service_that_says_nothing_is_silent_and_one_that_dribbles_too(far: FarService) -> None:
     held = threading.Event()
     service = opened(far)
-    far.misdeed = lambda _: void(held.wait(WAIT_S * 4))
+    far.misdeed = lambda _: void(held.wait(WAIT_S))
     with pytest.raises(DeviceSilent):
         service.check_in(CheckIn(presence=presence(1)), 0.1)
 
@@ -497,10 +497,10 @@ def test_a_pulled_cable_is_lost_and_one_that_was_never_in_is_missing(far: FarSer
 def test_each_question_has_a_key_of_its_own(far: FarService) -> None:
     service = opened(far)
     for _ in range(2):
-        service.check_in(CheckIn(presence=presence(1)), 0.25)
+        service.check_in(CheckIn(presence=presence(1)), 30.25)
     asked = [headers for path, headers in far.requests if path.endswith("/check-ins")]
     assert len({headers["Idempotency-Key"] for headers in asked}) == 2
-    assert [headers["Prefer"] for headers in asked] == ["wait=0.25"] * 2
+    assert [headers["Prefer"] for headers in asked] == ["wait=30.25"] * 2
     service.close()
 
 

@@ -21,7 +21,9 @@ PAGE = b"\x1b@\x1c.\x1bR\x00\x1bt\x13\x1d!\x11\x1bE\x01Alva\n\x1bE\x00\x1d!\x00R
 IMAGE = b"\x1dv0\x00\x48\x00\x80\x00" + b"\xa5" * 72 * 128
 LONG_PAGE = b"\x1b@\x1c." + IMAGE * 60 + b"\x1dVB\x00"
 """Half a megabyte: more than any buffer on the way takes."""
-SHORT = {"write_deadline_s": 0.3, "status_deadline_s": 0.3}
+PATIENT = {"write_deadline_s": 10.0, "status_deadline_s": 10.0}
+SHORT = {"write_deadline_s": 1.0, "status_deadline_s": 1.0}
+"""Where silence is waited for."""
 
 
 class Setup:
@@ -49,10 +51,10 @@ class Setup:
         """Return a new driver, not open."""
         if isinstance(self.hand, PrinterHand):
             tells = settings.pop("completion", self._completion) != "none"
-            deadline_s = settings.get("write_deadline_s", 2.0)
+            deadline_s = settings.get("write_deadline_s", PATIENT["write_deadline_s"])
             printer: Printer = FakePrinter(FakePrinter.Settings(name=self._name, tells=tells, deadline_s=deadline_s))
         else:
-            settings = {"completion": self._completion, "answers": self.kind != "file", **settings}
+            settings = {"completion": self._completion, "answers": self.kind != "file", **PATIENT, **settings}
             connection: str = self.hand.connection  # type: ignore[attr-defined]  # each rig has one
             printer = EscposPrinter(EscposPrinter.Settings(connection=connection, **settings), **usb_settings(self.hand))
         self._stack.callback(printer.close)
@@ -94,7 +96,7 @@ def telling(request: pytest.FixtureRequest) -> Iterator[Setup]:
 def test_a_page_is_printed_whole(anyone: Setup) -> None:
     printer = anyone.open()
     printer.send(PAGE, 7)
-    (slip,) = anyone.hand.until_papers(1, 5)
+    (slip,) = anyone.hand.until_papers(1, 30)
     assert slip.texts == ("Alva", "Råksmörgås")
     assert slip.image.getbbox() is not None
     if isinstance(anyone.hand, Rig):
@@ -106,7 +108,7 @@ def test_pages_follow_one_another(anyone: Setup) -> None:
     for number in range(3):
         printer.status()
         printer.send(PAGE, number)
-        anyone.hand.until_papers(number + 1, 5)
+        anyone.hand.until_papers(number + 1, 30)
     assert len(anyone.hand.papers) == 3
 
 
@@ -114,7 +116,7 @@ def test_completion_is_told_only_when_printed(telling: Setup) -> None:
     printer = telling.open()
     printer.status()
     printer.send(PAGE, 2**32 - 1)
-    assert printer.wait_printed(2**32 - 1, 5) is True
+    assert printer.wait_printed(2**32 - 1, 30) is True
     assert len(telling.hand.papers) == 1
 
 
@@ -166,7 +168,7 @@ def test_a_printer_that_says_nothing_is_silent_within_its_deadline(answering: Se
     began = time.monotonic()
     with pytest.raises(DeviceSilent):
         printer.status()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_a_stopped_printer_is_silent_within_its_deadline_however_long_the_page(anyone: Setup) -> None:
@@ -176,7 +178,7 @@ def test_a_stopped_printer_is_silent_within_its_deadline_however_long_the_page(a
     began = time.monotonic()
     with pytest.raises(DeviceSilent):
         printer.send(LONG_PAGE, 1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 def test_paper_that_ends_within_a_page_is_told_at_once(answering: Setup) -> None:
@@ -216,7 +218,7 @@ def test_after_new_paper_a_new_driver_prints_the_page_whole(answering: Setup) ->
         except DeviceSilent:
             printer.close()
     printer.send(PAGE, 1)
-    assert printer.wait_printed(1, 5)
+    assert printer.wait_printed(1, 30)
     assert answering.hand.papers[-1].texts[-2:] == ("Alva", "Råksmörgås")
 
 
@@ -236,7 +238,7 @@ def test_of_a_page_that_stopped_nothing_comes_with_the_new_paper(answering: Setu
     printer = answering.open()
     assert printer.status().ready
     printer.send(PAGE, 2)
-    assert printer.wait_printed(2, 5)
+    assert printer.wait_printed(2, 30)
     (slip,) = answering.hand.papers
     assert slip.texts == ("Alva", "Råksmörgås")
     assert [scrap.height for scrap in answering.hand.scraps] == [20]
@@ -258,7 +260,7 @@ def test_power_lost_within_a_page_is_noticed_and_the_next_page_comes_after_the_r
         printer = answering.open()
         printer.status()
         printer.send(PAGE, number)
-        assert printer.wait_printed(number, 5)
+        assert printer.wait_printed(number, 30)
         printer.close()
     after, next_one = answering.hand.papers
     assert after.texts[-2:] == next_one.texts == ("Alva", "Råksmörgås")
@@ -306,7 +308,7 @@ def test_a_printer_that_is_not_there_is_missing(anyone: Setup) -> None:
 def test_a_printer_that_goes_is_lost_and_a_new_driver_finds_it_again(anyone: Setup) -> None:
     printer = anyone.open(**SHORT)
     printer.send(PAGE, 1)
-    anyone.hand.until_papers(1, 5)
+    anyone.hand.until_papers(1, 30)
     anyone.hand.unplug()
     with pytest.raises(DeviceLost):
         printer.send(PAGE, 2)
@@ -314,7 +316,7 @@ def test_a_printer_that_goes_is_lost_and_a_new_driver_finds_it_again(anyone: Set
     anyone.hand.plug()
     again = anyone.open()
     again.send(PAGE, 3)
-    assert len(anyone.hand.until_papers(2, 5)) == 2
+    assert len(anyone.hand.until_papers(2, 30)) == 2
 
 
 def test_close_may_be_called_at_any_time_and_twice(anyone: Setup) -> None:

@@ -96,7 +96,7 @@ def test_a_tune_is_played_to_its_end_and_then_it_is_silent(room: FakeRoom, sound
     sounder.play(Signal.GOODBYE)
     took = time.monotonic() - began
     assert room.played(Signal.WELCOME, Signal.GOODBYE)
-    assert 0 <= took - seconds(TUNES[Signal.WELCOME]) - seconds(TUNES[Signal.GOODBYE]) < 0.5
+    assert 0 <= took - seconds(TUNES[Signal.WELCOME]) - seconds(TUNES[Signal.GOODBYE]) < 5
 
 
 def test_it_can_be_closed_twice_and_opened_anew(room: FakeRoom) -> None:

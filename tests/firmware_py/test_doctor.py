@@ -177,6 +177,8 @@ def test_an_older_terminal_need_not_say_whether_it_is_shut(tmp_path: Path) -> No
 
 def test_a_running_terminal_is_asked_and_not_disturbed(tmp_path: Path) -> None:
     with Door(tmp_path) as door:
+        for name in door.terminal._supervisor.watched:
+            door.until_health(name, Health.UP)
         door.printer.paper_out()
         door.lights.unplug()
         door.until_printer(Cause.PAPER_OUT)

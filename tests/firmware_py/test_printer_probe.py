@@ -36,7 +36,10 @@ LIAR = Clone(
 )
 """It answers DLE EOT 1 and 4 and nothing else, draws no codes, and what it calls cp858 and cp850 are none."""
 GIVEN = ["--right", "1", "--qr", "yes", "--left", "0"]
-SHORT = "status_deadline_s = 0.6\nwrite_deadline_s = 1.5\n"
+PATIENT = "status_deadline_s = 5\nwrite_deadline_s = 10\n"
+"""For printers that answer: nobody waits so long for them."""
+SHORT = "status_deadline_s = 1\nwrite_deadline_s = 2\n"
+"""For those whose silence is waited for."""
 TO_THE_TEAR_BAR = b"\x1bJ\x80"
 
 
@@ -65,12 +68,13 @@ class Cafe:
         more: str = "",
         trust: bool = True,
         profile: str = "generic-58",
+        deadlines: str = PATIENT,
     ) -> None:
         text = CAFE.format(
             folder=folder, socket=folder / "s", rules="", match_ms=800, printer="", trust=str(trust).lower()
         ).replace(
             f'[printer]\ndriver = "fake"\nname = "{folder}"',
-            f'[printer]\ndriver = "escpos"\nconnection = "{connection}"\nprofile = "{profile}"\n{SHORT}{more}',
+            f'[printer]\ndriver = "escpos"\nconnection = "{connection}"\nprofile = "{profile}"\n{deadlines}{more}',
         )
         text = text.replace('language = "en"', f'language = "{language}"')
         self.path = folder / "terminal.toml"
@@ -156,7 +160,7 @@ def test_an_honest_printer_is_found_to_be_what_its_profile_says(tmp_path: Path, 
 
 def test_a_clone_that_lies_is_found_out(tmp_path: Path, stack: ExitStack) -> None:
     rig = network(stack, clone=LIAR, lost_left=8)
-    found = probed(Cafe(tmp_path, rig.connection), rig)
+    found = probed(Cafe(tmp_path, rig.connection, deadlines=SHORT), rig)
     assert found.heard == Heard(questions=(1, 4), completion="status", pushes=False)
     assert found.seen == Seen(code_pages={"cp437": 0, "cp852": 18, "cp866": 17, "cp1252": 16}, native_qr=False, left_dots=8)
 
@@ -173,7 +177,7 @@ def test_a_clone_that_lies_is_found_out(tmp_path: Path, stack: ExitStack) -> Non
 )
 def test_each_way_of_answering_is_told_from_the_others(tmp_path: Path, stack: ExitStack, clone: Clone, heard: Heard) -> None:
     rig = network(stack, clone=clone)
-    cafe = Cafe(tmp_path, rig.connection)
+    cafe = Cafe(tmp_path, rig.connection, deadlines=SHORT)
     assert cafe.run("probe", "--ask", "no") == 0
     assert cafe.findings.heard == heard
 
@@ -208,7 +212,7 @@ def lost_ink(slip: Slip) -> bool:
 def test_a_printer_that_says_nothing_is_still_probed_by_people(tmp_path: Path, stack: ExitStack) -> None:
     rig = network(stack, clone=HONEST)
     rig.mute()
-    cafe = Cafe(tmp_path, rig.connection)
+    cafe = Cafe(tmp_path, rig.connection, deadlines=SHORT)
     found = probed(cafe, rig)
     assert found.heard == Heard()
     assert found.seen is not None
@@ -229,7 +233,7 @@ def test_the_speed_of_a_serial_line_is_found(
     tmp_path: Path, stack: ExitStack, baud: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rig = stack.enter_context(Slow(baud=baud, dots=384, cutter=False))
-    cafe = Cafe(tmp_path, f"serial:{rig.path}")
+    cafe = Cafe(tmp_path, f"serial:{rig.path}", deadlines=SHORT)
     assert cafe.run("probe", "--ask", "no") == 0
     assert cafe.findings.heard == Heard(questions=(1, 2, 3, 4), completion="gs_h", pushes=True, baud=baud)
     assert f"speed, baud: {baud}" in capsys.readouterr().out
@@ -242,7 +246,7 @@ def test_a_configured_speed_stays_and_is_said_to_be_wrong(
     tmp_path: Path, stack: ExitStack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rig = stack.enter_context(Slow(baud=57600, dots=384, cutter=False))
-    cafe = Cafe(tmp_path, f"serial:{rig.path}?baud=19200")
+    cafe = Cafe(tmp_path, f"serial:{rig.path}?baud=19200", deadlines=SHORT)
     assert cafe.run("probe", "--ask", "no") == 0
     assert "WRONG SPEED: change baud in [printer] connection: 19200 → 57600" in capsys.readouterr().out
     assert "baud=19200" in Wiring(cafe.config).make_printer().describe()
@@ -250,7 +254,7 @@ def test_a_configured_speed_stays_and_is_said_to_be_wrong(
 
 def test_what_is_configured_is_not_overruled(tmp_path: Path, stack: ExitStack, capsys: pytest.CaptureFixture[str]) -> None:
     rig = network(stack, clone=LIAR)
-    cafe = Cafe(tmp_path, rig.connection, more='completion = "gs_h"\npushes = true\n')
+    cafe = Cafe(tmp_path, rig.connection, more='completion = "gs_h"\npushes = true\n', deadlines=SHORT)
     assert cafe.run("probe", "--ask", "no") == 0
     settings: Any = cafe.config.printer and cafe.config.printer.settings
     assert cafe.findings.heard is not None
@@ -264,7 +268,7 @@ def test_a_printer_that_was_cut_off_in_a_picture_is_probed(tmp_path: Path, stack
     rig = network(stack, clone=HONEST)
     with rig._changed:
         rig._take(b"\x1dv0\x00\x30\x00\x80\x00" + b"\xff" * 100)
-    cafe = Cafe(tmp_path, rig.connection)
+    cafe = Cafe(tmp_path, rig.connection, deadlines=SHORT)
     assert cafe.run("probe", "--ask", "no") == 0
     assert cafe.findings.heard is not None
     assert cafe.findings.heard.completion == "gs_h"
@@ -276,7 +280,7 @@ def test_without_paper_nothing_is_found_and_the_cause_is_told(
 ) -> None:
     rig = network(stack)
     rig.paper_out()
-    cafe = Cafe(tmp_path, rig.connection)
+    cafe = Cafe(tmp_path, rig.connection, deadlines=SHORT)
     assert cafe.run("probe", *GIVEN) == 1
     assert "the printer stopped: paper_out" in capsys.readouterr().err
     assert cafe.file.read() is None
@@ -548,7 +552,7 @@ def test_a_probe_does_not_rely_on_the_logo_of_before_as_it_may_be_another_printe
 
 def test_a_logo_that_does_not_come_out_is_not_relied_on(tmp_path: Path, stack: ExitStack, with_logo: str) -> None:
     rig = network(stack, clone=LIAR)
-    cafe = Cafe(tmp_path, rig.connection, more=with_logo)
+    cafe = Cafe(tmp_path, rig.connection, more=with_logo, deadlines=SHORT)
     assert cafe.run("probe", "--ask", "no") == 0
     assert cafe.run("logo", "--seen", "no") == 1
     assert cafe.findings.stored_logo == ""

@@ -8,6 +8,7 @@ import asyncio
 import fcntl
 import os
 import re
+import signal
 import socket
 import subprocess
 import termios
@@ -89,6 +90,11 @@ class Jack:
             while True:
                 heard += os.read(self._pipe, 1 << 20)
         return heard
+
+
+def is_stopped(process: int) -> bool:
+    states = {(task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{process}/task").iterdir()}
+    return states == {"T"}
 
 
 def loudness(sound: bytes) -> int:
@@ -233,9 +239,10 @@ def test_an_engine_that_was_killed_is_started_again(
     whole = say(LONG)
     stand_in.say(words(LONG))
     killed = booth.engine()
-    os.kill(killed, 9)
-    until(lambda: killed not in booth.engines(), "gone")
+    os.kill(killed, signal.SIGSTOP)
+    until(lambda: is_stopped(killed), "an engine that says no more")
     jack.hear()
+    os.kill(killed, signal.SIGKILL)
     booth.engine(other_than=killed)
     assert booth.hear() == whole
 
@@ -353,9 +360,9 @@ def test_an_engine_that_hangs_is_killed_and_the_next_answer_is_spoken(
     caplog.set_level("INFO")
 
     async def story() -> None:
-        speaker = Speaker(speech, longest_s=1.0)
+        speaker = Speaker(speech, longest_s=4.0)
         # Nobody listens, and the pipe is full.
-        await told(speaker, words(LONG, age_s=FRESH_S - 0.5))
+        await told(speaker, words(LONG, age_s=FRESH_S - 3))
         jack.hear()
         await told(speaker, words("Hello."))
 
@@ -372,7 +379,7 @@ def test_a_sound_device_that_is_not_there_is_told_once_and_tried_again(
 ) -> None:
     async def story() -> None:
         speaker = Speaker(replace(speech, device="nowhere"))
-        await told(speaker, words("Hello Wilhelmina.", age_s=FRESH_S - 1))
+        await told(speaker, words("Hello Wilhelmina.", age_s=FRESH_S - 3))
 
     asyncio.run(story())
     assert [record.getMessage() for record in caplog.records if record.name == "fikatap"] == [

@@ -13,7 +13,7 @@ from firmware_py.keys import VenueKey, key_path
 from firmware_py.ledger import Ledger
 from firmware_py.office import LocalOffice
 from tests.firmware_py.ledgers import check_in, person
-from tests.firmware_py.terminal.harness import CAFE, PATIENCE_S, Door
+from tests.firmware_py.terminal.harness import CAFE, Door
 from tests.firmware_py.test_config import FIKATAP
 
 
@@ -84,7 +84,7 @@ def test_a_copy_is_made_while_the_terminal_runs_and_none_is_brought_back(
 def test_while_a_command_has_the_ledger_the_terminal_is_to_be_started_again_and_no_release_is_to_blame(box: Box) -> None:
     with LocalOffice(box.path):
         command = [str(FIKATAP), "--config", str(box.config), "run"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 75  # systemd/fall-back does not count it
     (line,) = done.stderr.splitlines()
     assert "is in use by process" in line
@@ -125,7 +125,7 @@ class Run:
         assert self._process.stderr is not None
         self._process.stderr.read()
         self._process.stderr.close()
-        assert self._process.wait(PATIENCE_S) == 0
+        assert self._process.wait(60) == 0
 
 
 def test_without_a_copy_the_door_stays_shut_says_how_to_go_on_and_opens_when_that_was_done(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,6 +25,7 @@ from tests.rigs.pn532 import Pn532
 
 UID = bytes.fromhex("04A1B2C3D4E5F6")
 MOST_QUESTIONS = 5_000
+PATIENCE_S = 30.0
 MESSAGES = [
     text_message("hello"),
     text_message("x" * 200),
@@ -170,7 +172,7 @@ def test_whatever_comes_over_the_wire_from_a_reader_on_pcsc_is_a_card_or_a_torn_
     card.script = script
     daemon.touch(card)
     try:
-        found = reader.wait_for_card(5.0)
+        found = reader.wait_for_card(PATIENCE_S)
     finally:
         daemon.lift()
     assert isinstance(found, PresentedCard | TornRead)
@@ -180,6 +182,20 @@ def test_whatever_comes_over_the_wire_from_a_reader_on_pcsc_is_a_card_or_a_torn_
 
 FRAMES = hexes("0000FF00FF00 0000FFFF0000 0000FF01FF7F8100 0000FFFFFF 0000FF 00 FF D5 55 0000FF02FED5")
 CHANGES = st.tuples(st.integers(0, 30), st.integers(0, 6), st.sampled_from(FRAMES), st.sampled_from([1, 1, 3, 60]))
+
+
+def until_open(reader: Pn532Reader) -> None:
+    """Open it as the supervisor does, again after an error: a chip has 0.1 s for each answer, and a busy machine is late."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            reader.open()
+        except DeviceError:
+            reader.close()
+            if time.monotonic() > until:
+                raise
+        else:
+            return
 
 
 @fuzzed(15)
@@ -204,7 +220,7 @@ def test_whatever_a_pn532_says_is_a_card_a_torn_read_or_a_device_error(
     with Pn532() as chip:
         reader = Pn532Reader(Pn532Reader.Settings(path=chip.path, read_deadline_s=0.2))
         try:
-            reader.open()
+            until_open(reader)
             chip.garble(garble)
             chip.touch(VirtualCard(UID, ndef=MESSAGES[1], type=4))
             found = told(lambda: reader.wait_for_card(0.1), DeviceError)

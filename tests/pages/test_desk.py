@@ -27,7 +27,6 @@ SIZES = ((390, 844), (1280, 900))
 FRESH = PresentedCard(uid=bytes.fromhex("04a1b2c3d4e5f6"))
 OTHER = PresentedCard(uid=bytes.fromhex("04f6e5d4c3b2a1"))
 HERE, ABSENT = "m0001", "m0030"
-expect.set_options(timeout=PATIENCE_S * 1_000)
 EVIL = '"><img src=x onerror=alert(1)><script>document.title="taken"</script>'
 
 PAGES = {

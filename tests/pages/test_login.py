@@ -66,8 +66,8 @@ def enter(page: Page, pin: str, name: str = NAME) -> None:
     page.keyboard.type(name)
     page.keyboard.press("Tab")
     page.keyboard.type(pin)
-    page.keyboard.press("Enter")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
 
 
 @contextmanager
@@ -125,6 +125,7 @@ def test_somebody_gets_in_with_the_keyboard_and_without_script_and_out_again(bro
         expect(page.locator("[name=pin]")).to_be_visible()
 
 
+@pytest.mark.timeout(300)
 def test_a_name_is_only_ever_a_name(browser: Browser) -> None:
     read = sorted({route.path for route in staff.routes() if isinstance(route, Route) and "GET" in (route.methods or ())})
     with desk(Language.EN) as cafe:

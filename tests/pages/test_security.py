@@ -413,9 +413,10 @@ def test_giant_bodies_and_heads_are_refused_without_being_kept(pages: PagesProce
         for _ in range(400):
             yield b"x" * (MB // 4)
 
-    assert client.post("/desk/log-in", content=b"x" * 40 * MB).status_code == 413
+    # Cut off while it is still sending is as good.
+    with pages.client() as other, suppress(httpx.TransportError):
+        assert other.post("/desk/log-in", content=b"x" * 40 * MB).status_code == 413
     for path in ("/desk/log-in", "/desk/do/check-in", "/desk/import"):
-        # Cut off while it is still sending is as good.
         with pages.client() as other, suppress(httpx.TransportError):
             assert other.post(path, content=endless(), headers=kind).status_code in (303, 413)
     answer = raw(pages, f"{head}{form}content-length: 99999999999\r\n\r\nname=".encode())

@@ -22,8 +22,6 @@ from tests.rigs.browser import PATIENCE_S, chromium, served, violations
 SIZES = ((1280, 800), (1600, 1000))
 NOT_KNOWN = "--:--"
 
-expect.set_options(timeout=PATIENCE_S * 1_000)
-
 
 class Room:
     """A café, its page, and hands."""

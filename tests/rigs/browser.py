@@ -10,11 +10,13 @@ from contextlib import contextmanager
 
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from starlette.applications import Starlette
 
 CHROMIUM = "/usr/bin/chromium"
 PATIENCE_S = 30.0
+
+expect.set_options(timeout=PATIENCE_S * 1_000)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from typing import Any, Self
 from tests.rigs.cards import HAND_S, Gone, VirtualCard
 
 SUCCESS, POWER_ACTION, COMMUNICATION_ERROR, PRESENT, NOT_PRESENT = 0, 608, 612, 615, 616
+PATIENCE_S = 30.0
 READER = "Fikatap Test Reader 00 00"
 
 
@@ -218,7 +219,7 @@ class PrivatePcscd:
                 stdout=output,
                 stderr=output,
             )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while b"daemon ready" not in log.read_bytes():
             if self._daemon.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"no private pcscd: {log.read_text(errors='replace')[-2000:]}")
@@ -259,7 +260,7 @@ class PrivatePcscd:
         """Take the card away."""
         self._put(None)
 
-    def tap(self, card: VirtualCard, timeout: float = 10) -> None:
+    def tap(self, card: VirtualCard, timeout: float = 30) -> None:
         """Lay a card on the reader, hold it until it was read, take it away."""
         self.touch(card)
         if not card.read.wait(timeout):
@@ -288,8 +289,8 @@ class PrivatePcscd:
             for name, value in what.items():
                 setattr(self._world, name, value)
             self._world.change()
-            if self._daemon is not None and not self._frozen and not self._world.until_noticed(5):
-                raise TimeoutError("pcscd did not look at its reader for 5 s")
+            if self._daemon is not None and not self._frozen and not self._world.until_noticed(PATIENCE_S):
+                raise TimeoutError(f"pcscd did not look at its reader for {PATIENCE_S:g} s")
 
 
 @functools.cache

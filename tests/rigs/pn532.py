@@ -85,7 +85,7 @@ class Pn532:
         with self._lock:
             self._card = self._contact = None
 
-    def tap(self, card: VirtualCard, timeout: float = 10) -> None:
+    def tap(self, card: VirtualCard, timeout: float = 30) -> None:
         """Lay a card on the reader, hold it until it was read, take it away."""
         self.touch(card)
         if not card.read.wait(timeout):

@@ -21,6 +21,7 @@ class StandIn:
         self.refuses: set[str] = set()
         self.asked: list[dict[str, Any]] = []
         self._changed = threading.Condition()
+        self._there = False
         self._watching: list[socket.socket] = []
         self._clients: list[socket.socket] = []
 
@@ -30,12 +31,14 @@ class StandIn:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(str(self.path))
         listener.listen()
+        self._there = True
         accepting = threading.Thread(target=self._accept, args=(listener,), name="stand-in")
         accepting.start()
         try:
             yield self
         finally:
             with self._changed:
+                self._there = False
                 for client in (listener, *self._clients):
                     with suppress(OSError):
                         client.shutdown(socket.SHUT_RDWR)
@@ -75,6 +78,9 @@ class StandIn:
             except OSError:
                 break
             with self._changed:
+                if not self._there:  # it was on its way when everybody was hung up on
+                    client.close()
+                    break
                 self._clients.append(client)
             serving.append(threading.Thread(target=self._serve, args=(client,), name="stand-in client"))
             serving[-1].start()

@@ -17,7 +17,7 @@ def test_a_serial_printer_reads_no_faster_than_its_line() -> None:
         printer.until_received(1920)
         took = time.monotonic() - began
         os.close(line)
-    assert 0.95 < took < 2
+    assert took > 0.95
 
 
 def test_a_connection_breaks_after_as_many_bytes_as_wanted() -> None:
@@ -25,7 +25,7 @@ def test_a_connection_breaks_after_as_many_bytes_as_wanted() -> None:
         printer.kill_after(100)
         connection.sendall(bytes(1000))
         printer.until_received(100)
-        connection.settimeout(5)
+        connection.settimeout(30)
         try:
             ended = connection.recv(1) == b""
         except ConnectionResetError:

@@ -329,6 +329,7 @@ class SoakedCafe:
 
     def _until_quiet(self) -> None:
         self._until(lambda: not any(self._kept().values()))
+        self._until(_no_thread_ends)
 
     def _until(self, done: Callable[[], bool]) -> None:
         """Wait until something holds: each look is one command that the terminal carries out in its turn."""
@@ -337,6 +338,13 @@ class SoakedCafe:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {self.taps} taps there are {self._kept()}")
             threading.Event().wait(0.002)
+
+
+def _no_thread_ends() -> bool:
+    """Tell whether those that served a client or an earlier opening of a device are gone, for the system, too."""
+    names = [thread.name for thread in threading.enumerate()]
+    is_one_each = len(names) == len(set(names)) and not any(name.startswith("control client") for name in names)
+    return is_one_each and len([*Path("/proc/self/task").iterdir()]) == len(names)
 
 
 class _MallInfo(ctypes.Structure):

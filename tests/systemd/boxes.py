@@ -308,9 +308,10 @@ class Box:
         lines = self.run("systemctl", "show", f"--property={','.join(properties)}", unit).splitlines()
         return dict(line.split("=", 1) for line in lines)
 
-    def journal(self, unit: str = "fikatap.service") -> list[str]:
-        """Return what a unit said and what systemd said of it in this boot."""
-        return self.run("journalctl", "--boot", "--output=cat", f"--unit={unit}").splitlines()
+    def journal(self, unit: str = "fikatap.service", since: str = "--boot") -> list[str]:
+        """Return what a unit said and what systemd said of it in this boot, or since another place in the journal."""
+        self.run("journalctl", "--sync")  # what was said until now may still be on its way into it
+        return self.run("journalctl", since, "--output=cat", f"--unit={unit}").splitlines()
 
     def life(self) -> tuple[str, float]:
         """Return the id of the service's life, and when it was READY, by the monotonic clock; 0.0 when it is not."""

@@ -55,6 +55,8 @@ SHIPPED_WATCHDOG_S = 10
 FED = "WatchdogTimestampMonotonic"
 WATCHDOG_S = 3
 """In the tests that wait for it; it is asserted of the unit that the shipped one is longer."""
+ANSWER_S = 10
+"""How long an answer may take to be spoken."""
 IDLE_S = 4
 MOST_IDLE = 0.1
 """Of one processor: many times what an idle terminal takes, and a fraction of what one takes that never waits."""
@@ -447,14 +449,15 @@ def test_a_badge_comes_out_of_a_network_printer_and_the_terminal_stays_small(box
 
 
 def test_the_daily_copy_is_for_the_terminal_only_and_the_last_two_stay(box: Machine) -> None:
+    def copies() -> list[str]:
+        return sorted(box.run("find", "/var/backups/fikatap", "-type", "f", "-printf", "%f %u %m\n").splitlines())
+
+    # On a slow machine the timer has made one already.
+    made = max((int(each[7:13]) for each in copies()), default=0)
     for _ in range(3):
         box.run("systemctl", "start", "fikatap-backup.service")
-    found = box.run("find", "/var/backups/fikatap", "-printf", "%f %u %m\n").splitlines()
-    assert sorted(found) == [
-        "fikatap fikatap 700",
-        "ledger-000002.db fikatap 600",
-        "ledger-000003.db fikatap 600",
-    ]
+    assert copies() == [f"ledger-{number:06}.db fikatap 600" for number in (made + 2, made + 3)]
+    assert box.run("stat", "-c", "%U %a", "/var/backups/fikatap") == "fikatap 700"
     assert "NextElapseUSecMonotonic=infinity" not in box.run(
         "systemctl", "show", "--property=NextElapseUSecMonotonic", "fikatap-backup.timer"
     )
@@ -650,15 +653,26 @@ def test_what_the_screen_says_is_spoken_by_a_user_who_reaches_sound_only(box: Ma
     itself = f"/proc/{box.show('MainPID', unit=SPEECH)['MainPID']}"
     # Both ends of its line are in its own network.
     box.until(lambda: "/run/fikatap/control.sock" in box.run("cat", f"{itself}/net/unix", check=False), "connected")
-    box.tap(VirtualCard(uid(number)))
     spoken = f"{itself}/root{SPOKEN}"
-    box.until(lambda: box.run("sh", "-c", f"test -s {spoken} && echo yes", check=False) == "yes", "spoken")
+
+    def is_spoken() -> bool:
+        return box.run("sh", "-c", f"test -s {spoken} && echo yes", check=False) == "yes"
+
+    def is_answered() -> bool:
+        # The line stands before the terminal was asked on it for what happens: an answer in between goes unheard.
+        box.tap(VirtualCard(uid(number)))
+        deadline = time.monotonic() + ANSWER_S
+        while not (yes := is_spoken()) and time.monotonic() < deadline:
+            pass
+        return yes
+
+    box.until(is_answered, "spoken")
     assert box.run("stat", "-c", "%U", spoken) == "fikatap-speech"
     assert box.run("cat", spoken) not in "".join(box.journal(SPEECH))
 
     # Stopped, it is killed and started anew, with the shipped unit's own times but shorter.
     assert box.show("WatchdogUSec", unit=SPEECH)["WatchdogUSec"] == f"{SHIPPED_WATCHDOG_S}s"
-    box.write(SPEECH_QUICK, "[Service]\nWatchdogSec=1s\nRestartSec=100ms\n")
+    box.write(SPEECH_QUICK, f"[Service]\nWatchdogSec={WATCHDOG_S}s\nRestartSec=100ms\n")
     box.run("systemctl", "daemon-reload")
     box.run("systemctl", "restart", SPEECH)
     started = box.show("MainPID", FED, unit=SPEECH)
@@ -807,13 +821,14 @@ def test_a_hung_pcscd_costs_one_restart_at_most(box: Machine) -> None:
 def test_a_wrong_configuration_is_one_clear_line_and_not_tried_again(box: Machine) -> None:
     box.write(CONFIGURATION, CAFE.replace("driver", "drvier"))
     box.run("systemctl", "stop", "fikatap")  # which may say something to the end
+    box.run("journalctl", "--sync")
     cursor = box.run("journalctl", "--show-cursor", "--lines=0").split("cursor: ")[1]
     box.run("systemctl", "start", "fikatap", check=False)
     found = box.until(
         lambda: (now := box.show("ActiveState", "ExecMainStatus", "NRestarts"))["ActiveState"] == "failed" and now, "failed"
     )
     assert (found["ExecMainStatus"], found["NRestarts"]) == ("78", "0")
-    said = box.run("journalctl", f"--after-cursor={cursor}", "--output=cat", "--unit=fikatap.service").splitlines()
+    said = box.journal(since=f"--after-cursor={cursor}")
     lines = [line for line in said if line.startswith("fikatap: ")]  # the rest is systemd's own
     print(f"{box.suite}: {lines}")
     assert len(lines) == 1
@@ -832,7 +847,8 @@ def test_after_a_pulled_plug_it_boots_ready_with_all_who_were_checked_in(box: Ma
     program = (
         "import sys; from pathlib import Path; from firmware_py.office import open_office\n"
         f"with open_office(Path('{CONFIGURATION}')) as office:\n"
-        "    for member in sys.argv[1:]: office.call('visits.checkin', member=member); print(member, flush=True)"
+        # Lines that soon fill a pipe: nobody is far ahead of who reads them.
+        "    for member in sys.argv[1:]: office.call('visits.checkin', member=member); print(member.ljust(4000), flush=True)"
     )
     entered = [
         "nsenter",
@@ -934,7 +950,7 @@ def test_a_signed_bundle_goes_in_without_a_network_and_a_broken_one_falls_back_b
     releases = tree / "firmware_py" / "releases.py"
     text = releases.read_text("utf-8")
     assert "HEALTHY_AFTER_MS = 300_000" in text
-    releases.write_text(text.replace("HEALTHY_AFTER_MS = 300_000", "HEALTHY_AFTER_MS = 10_000"), "utf-8")
+    releases.write_text(text.replace("HEALTHY_AFTER_MS = 300_000", "HEALTHY_AFTER_MS = 30_000"), "utf-8")
     good = bundle_of(box, tree, key)
     bad = broken_one_of(box, good, "0.9.1", key)
     first, here = current(box), box.here()
@@ -973,8 +989,9 @@ def test_a_signed_bundle_goes_in_without_a_network_and_a_broken_one_falls_back_b
     box.until(lambda: not is_there(box, copy), "rid of the copy")
 
     # It may have fallen back before the installation ends; then that is what the command says.
-    box.run("sh", "-c", f"fikatap update /rig/stick/{bad.name} || test -e /opt/fikatap/releases/0.9.1/rejected")
-    box.until(lambda: current(box) == "0.9.0", "back on the release before it")
+    box.run("fikatap", "update", f"/rig/stick/{bad.name}", check=False)
+    box.until(lambda: is_there(box, "/opt/fikatap/releases/0.9.1/rejected"), "rejected")
+    assert current(box) == "0.9.0"
     box.until(lambda: box.life()[1], "ready")
     assert box.run("sh", "-c", "wc -l < /opt/fikatap/releases/0.9.1/ends").strip() == "3"
     assert any("version 0.9.1 kunde inte köra; 0.9.0 är tillbaka" in line for line in box.journal())

@@ -30,10 +30,10 @@ def pins() -> Iterator[Pins]:
 def test_the_reader_shows_the_colour_of_the_answer(pins: Pins) -> None:
     lights = GpioLights(GpioLights.Settings(zones={}, reader=Pin(rgb=(5, 6, 13))))
     lights.open()
-    lights.signal(Signal.NOT_YET)
-    assert [pins.value(pin) for pin in (5, 6, 13)] == [1, 1, 1]
-    lights.signal(Signal.UNKNOWN_CARD)
-    assert [pins.value(pin) for pin in (5, 6, 13)] == [1, 0.3, 0]
+    lights.signal(Signal.WELCOME)  # three seconds
+    assert [pins.value(pin) for pin in (5, 6, 13)] == [0, 1, 0]
+    lights.signal(Signal.ENROLLED)  # two seconds
+    assert [pins.value(pin) for pin in (5, 6, 13)] == [0.6, 0, 1]
     lights.close()
     assert [pins.value(pin) for pin in (5, 6, 13)] == [0, 0, 0]
 

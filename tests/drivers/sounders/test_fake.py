@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from drivers.errors import DeviceLost, DeviceMissing
-from drivers.sounders.fake import FakeSounder
+from drivers.sounders.fake import FakeSounder, SounderHand
 from kiosk.signals import Signal
 
 
@@ -15,19 +15,27 @@ def test_pulling_the_cable_in_the_middle_of_a_tune_loses_the_sounder() -> None:
     hand = FakeSounder.hand("middle")
     sounder = FakeSounder(FakeSounder.Settings(name="middle"))
     sounder.open()
-    raised = []
+    ended: list[Signal | type[DeviceLost]] = []
 
     def play() -> None:
-        with pytest.raises(DeviceLost) as lost:
-            sounder.play(Signal.BLOCKED_CARD)
-        raised.append(lost.type)
+        try:
+            while True:
+                sounder.play(Signal.BLOCKED_CARD)
+                ended.append(Signal.BLOCKED_CARD)
+        except DeviceLost:
+            ended.append(DeviceLost)
 
-    player = Thread(target=play)
+    def pulled(hand: SounderHand) -> bool:
+        playing = hand.playing is Signal.BLOCKED_CARD
+        if playing:
+            hand.unplug()  # before the tune can go on
+        return playing
+
+    player = Thread(target=play, daemon=True)
     player.start()
-    hand.until(lambda hand: hand.playing is Signal.BLOCKED_CARD)
-    hand.unplug()
+    hand.until(pulled, 30)
     player.join()
-    assert raised == [DeviceLost]
+    assert ended == [*hand.heard[:-1], DeviceLost]
     assert hand.playing is None
     with pytest.raises(DeviceMissing, match="plug it in"):
         sounder.open()

@@ -36,11 +36,11 @@ class SharedDoor(Door):
         for watched in self.terminal._supervisor.watched.values():
             assert watched.lane.join(PATIENCE_S), watched.lane.name
 
-    def until(self, seen: Callable[[Self], object], what: str = "") -> None:
+    def until(self, seen: Callable[[Self], object], what: str = "", patience_s: float = PATIENCE_S) -> None:
         """Wait until something is true of this door, which is asked whenever it has done one thing more."""
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + patience_s
         while not seen(self):
-            assert time.monotonic() < until, f"not seen in {PATIENCE_S} s: {what}; {self.state.visits}; {self.state.elsewhere}"
+            assert time.monotonic() < until, f"not seen in {patience_s} s: {what}; {self.state.visits}; {self.state.elsewhere}"
             self.call("status")
 
     def until_known(self, *numbers: int) -> None:
@@ -63,10 +63,11 @@ class SharedDoor(Door):
 
 
 class Cafe:
-    """A simulated service, and the doors that share it; at its end nobody waits for news any more."""
+    """A simulated service, and the doors that share it, each as `more` says; at its end nobody waits for news any more."""
 
-    def __init__(self, folder: Path, people: int = 12) -> None:
+    def __init__(self, folder: Path, people: int = 12, **more: Any) -> None:
         self.folder = folder
+        self._more = more
         self.name = uuid4().hex
         self.hand: ServiceHand = FakeMatching.hand(self.name)
         self._keys = folder / "keys"
@@ -88,7 +89,9 @@ class Cafe:
     def door(self, name: str, **more: Any) -> SharedDoor:
         """Return a door of that name."""
         service = f'driver = "fake"\nname = "{self.name}"'
-        return SharedDoor(self.folder / name, name, service, self._keys / "venue.key", **more)
+        door = SharedDoor(self.folder / name, name, service, self._keys / "venue.key", **{**self._more, **more})
+        door.terminal._supervisor._back_off = {}  # a service that was away for long is not waited for as long
+        return door
 
     def __enter__(self) -> Self:
         return self

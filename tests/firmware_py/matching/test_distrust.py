@@ -25,7 +25,7 @@ LONG_MS = 60_000
 
 @pytest.fixture
 def cafe(tmp_path: Path) -> Iterator[Cafe]:
-    with Cafe(tmp_path) as cafe:
+    with Cafe(tmp_path, match_ms=LONG_MS) as cafe:
         yield cafe
 
 
@@ -59,7 +59,7 @@ def test_a_service_that_lost_who_is_here_while_the_door_was_off_is_told_again_an
 
 
 def test_a_question_whose_answer_came_while_nothing_could_be_stored_does_not_end_the_asking(cafe: Cafe) -> None:
-    with simulated_disk() as disk, cafe.door("front", match_ms=LONG_MS) as front, ExitStack() as stack:
+    with simulated_disk() as disk, cafe.door("front") as front, ExitStack() as stack:
         stack.callback(cafe.hand.gone)
         checked_in(front, cafe)
         gate = Gate()
