@@ -167,15 +167,18 @@ class PcscReader(CardReader):
         self._check_card(code, "connect to the card")
         header = scard.SCARD_PCI_T1 if protocol == scard.SCARD_PROTOCOL_T1 else scard.SCARD_PCI_T0
 
-        def transmit(apdu: bytes) -> bytes:
-            if time.monotonic() > deadline:
-                raise TimeoutError
+        def exchange(apdu: bytes) -> bytes:
             code, reply = scard.SCardTransmit(card, header, list(apdu))
             self._check_card(code, "talk to the card")
             if len(reply) < 2:
                 # An ACR122U leaves even the status word out when the card is gone.
                 raise _Torn
             return bytes(reply)
+
+        def transmit(apdu: bytes) -> bytes:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            return exchange(apdu)
 
         def read_page(page: int) -> bytes:
             reply = transmit(bytes((0xFF, 0xB0, 0x00, page, 0x10)))
@@ -185,7 +188,7 @@ class PcscReader(CardReader):
             return reply[:-2]
 
         try:
-            uid = transmit(b"\xff\xca\x00\x00\x00")
+            uid = exchange(b"\xff\xca\x00\x00\x00")  # however long the connection took: without it nothing is known
             if uid[-2:] != b"\x90\x00" or len(uid) - 2 not in tags.UID_LENGTHS:
                 raise _Torn
             uid = uid[:-2]

@@ -14,6 +14,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -142,6 +143,9 @@ class Pn532:
     # the chip
 
     def _serve(self) -> None:
+        with suppress(PermissionError):
+            # A chip answers within the 100 ms that nfcpy waits, however busy the machine is.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), -15)
         while True:
             ready, _, _ = select.select([self._master, self._wake_r], [], [])
             if self._wake_r in ready:

@@ -236,6 +236,15 @@ def test_a_slow_card_is_refused_at_the_deadline(pcscd: PrivatePcscd) -> None:
     assert card.answers <= 11
 
 
+def test_a_card_that_is_connected_to_after_the_deadline_is_known_all_the_same(pcscd: PrivatePcscd) -> None:
+    reader = PcscReader(PcscReader.Settings(read_deadline_s=1e-6))  # shorter than any connection takes
+    reader.open()
+    pcscd.touch(VirtualCard(ANNA, HELLO))
+    shown = reader.wait_for_card(5)
+    reader.close()
+    assert shown == PresentedCard(ANNA, state=MessageState.REFUSED, why="it was not read within 1e-06 s")
+
+
 def test_read_binary_that_brings_nothing_is_refused(pcscd: PrivatePcscd, reader: PcscReader) -> None:
     pcscd.touch(VirtualCard(ANNA, HELLO, 4, empty_reads=True))
     shown = reader.wait_for_card(5)
