@@ -12,6 +12,7 @@ from firmware_py.ledger import KeptFault
 from firmware_py.terminal.faults import faults
 from firmware_py.terminal.supervise import Fault, Health
 from kiosk.signals import Signal
+from kiosk.values import Cause
 from tests.firmware_py.ledgers import EPOCH_MS, at
 from tests.firmware_py.terminal.harness import PATIENCE_S, Door
 from tests.rigs.disk import simulated_disk
@@ -86,9 +87,7 @@ def test_damage_that_shows_at_a_fault_is_dealt_with_as_any_other(tmp_path: Path,
     with simulated_disk() as disk, Door(tmp_path) as door:
         disk.fault, disk.fault_at = apsw.CorruptError, "-wal"
         lose(door)
-        until = time.monotonic() + PATIENCE_S
-        while door.call("status")["stores"]:
-            assert time.monotonic() < until
+        door.until_holds(lambda: not door.call("status")["stores"], "it goes on")
         disk.fault = None
         assert "nothing can be stored, check-ins are refused" in caplog.text
         assert "there is no second medium" in caplog.text
@@ -102,8 +101,9 @@ def test_a_fault_in_words_that_are_no_text_is_kept_all_the_same() -> None:
 def test_the_days_longest_queue_outlives_a_restart(tmp_path: Path) -> None:
     with Door(tmp_path) as door:
         door.printer.paper_out()
+        door.until_printer(Cause.PAPER_OUT)
         door.tap(1, 2, 3)
-        door.until_answered(Signal.WELCOME, 3)
+        door.until_answered(Signal.WELCOME_NO_BADGE, 3)
         while (longest := door.call("figures.evening")["longest_queue"]) < 3:
             pass
         door.printer.paper_in()

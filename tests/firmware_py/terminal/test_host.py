@@ -18,12 +18,18 @@ from kiosk.values import MemberId, Mood, Ruling, pair_of
 from tests.firmware_py.terminal.harness import Door, person
 
 
+def until_settled(door: Door, count: int) -> None:
+    """Wait until so many questions for a match are settled, with all that comes of it."""
+    door.seen.until(SettleMatch, count=count)
+    door.settle()
+
+
 def come(door: Door, *numbers: int) -> None:
     """Check people in, each after the one before has heard of a match."""
     for number in numbers:
         before = len(door.seen.of(SettleMatch))
         door.tap(number)
-        door.seen.until(SettleMatch, count=before + 1)
+        until_settled(door, before + 1)
 
 
 def test_a_swap_brings_another_partner_and_a_new_badge_that_is_no_copy(tmp_path: Path) -> None:
@@ -37,7 +43,7 @@ def test_a_swap_brings_another_partner_and_a_new_badge_that_is_no_copy(tmp_path:
         assert [(each["name"], each["may"]) for each in explained] == [("Person 3", True), ("Person 1", False)]
         assert all(each["verdict"] and each["reason"] for each in explained)
         assert door.call("match.swap", member="p2") == {"visit": first.visit, "instead_of": "p1"}
-        door.seen.until(SettleMatch, count=4)
+        until_settled(door, 4)
         second = door.queued()[-1]
         assert second.badge is not None
         assert second.badge.introduction is not None
@@ -142,7 +148,7 @@ def test_a_lost_badge_is_not_printed_anew_when_a_later_one_was(tmp_path: Path) -
         come(door, 2)
         lost = door.until_jobs(JobState.UNKNOWN)[0].job
         door.call("match.swap", member="p2")
-        door.seen.until(SettleMatch, count=4)
+        until_settled(door, 4)
         before = len(door.queued())
         door.call("jobs.judge", job=lost, printed=False)
         assert len(door.queued()) == before
@@ -190,6 +196,7 @@ def test_three_who_wait_for_a_group_sit_down_together(tmp_path: Path) -> None:
             door.call("visits.mood", member=f"p{number}", mood="group")
         door.seen.until(FormGroup)
         (group,) = door.seen.until(SettleGroup)
+        door.settle()  # the slips come of that
         assert len(group.visits) == 3
         assert {job.kind.value for job in door.slips() if job.kind is not None} == {"group"}
     with Door(tmp_path) as door:

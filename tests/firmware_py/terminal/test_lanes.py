@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -35,6 +35,15 @@ def reports() -> Reports:
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.node.nodeid)
+
+
+def printer_lane(
+    name: str, reports: Reports, render: Callable[[Job, str], bytes], *, look_every_s: float = 3600
+) -> Lane[FakePrinter]:
+    """Return a lane with a simulated printer that is not looked at between calls, or so often."""
+    servant = PrinterServant(render)
+    servant.idle_every_s = look_every_s
+    return Lane("printer", lambda: FakePrinter(FakePrinter.Settings(name=name)), servant, reports.post)
 
 
 def test_a_lane_opens_its_device_and_serves_calls_in_their_order(name: str, reports: Reports) -> None:
@@ -89,18 +98,23 @@ def test_a_device_that_opens_but_does_not_answer_is_not_up(name: str, reports: R
     assert reports.left() == []
 
 
-def test_a_printer_tells_how_it_is_once_it_is_open_and_not_again(name: str, reports: Reports) -> None:
-    servant = PrinterServant(lambda *_: b"")
-    servant.idle_every_s = 0.01
-    lane = Lane("printer", lambda: FakePrinter(FakePrinter.Settings(name=name)), servant, reports.post)
+def test_a_printer_tells_how_it_is_once_it_is_open_and_not_again_before_it_is_looked_at(name: str, reports: Reports) -> None:
+    lane = printer_lane(name, reports, lambda *_: b"")
     lane.start()
     assert isinstance(reports.next().item, LaneUp)
-    assert isinstance(reports.next().item, PrinterChanged)
-    FakePrinter.hand(name).paper_low()
-    assert reports.next().item == PrinterChanged(None, paper_low=True)
+    assert reports.next().item == PrinterChanged(None)
     lane.ask_to_stop()
     assert lane.join(PATIENCE_S)
     assert reports.left() == []
+    lane = printer_lane(name, reports, lambda *_: b"", look_every_s=0.01)
+    lane.start()
+    assert isinstance(reports.next().item, LaneUp)
+    FakePrinter.hand(name).paper_low()
+    while (told := reports.next().item) == PrinterChanged(None):
+        pass
+    assert told == PrinterChanged(None, paper_low=True)
+    lane.ask_to_stop()
+    assert lane.join(PATIENCE_S)
 
 
 def test_a_badge_that_cannot_be_made_is_given_up_and_the_printer_goes_on(
@@ -111,7 +125,7 @@ def test_a_badge_that_cannot_be_made_is_given_up_and_the_printer_goes_on(
             raise ValueError(f"{badge_of(job).first_name} on {profile}")
         return b"\x1b@whole\n\x1dVB\x00"
 
-    lane = Lane("printer", lambda: FakePrinter(FakePrinter.Settings(name=name)), PrinterServant(render), reports.post)
+    lane = printer_lane(name, reports, render)
     lane.start()
     assert isinstance(reports.next().item, LaneUp)
     assert isinstance(reports.next().item, PrinterChanged)
@@ -131,7 +145,7 @@ def test_a_slip_that_took_in_more_between_the_question_and_the_bytes_comes_out_w
         assert job.slip is not None
         return b"\x1b@" + job.slip.text.encode() + b"\n\x1dVB\x00"
 
-    lane = Lane("printer", lambda: FakePrinter(FakePrinter.Settings(name=name)), PrinterServant(render), reports.post)
+    lane = printer_lane(name, reports, render)
     lane.start()
     assert isinstance(reports.next().item, LaneUp)
     assert isinstance(reports.next().item, PrinterChanged)
@@ -187,8 +201,8 @@ def test_an_abandoned_lane_reports_under_its_old_generation_and_ends(name: str, 
     lane = reader_lane(name, reports)
     lane.start()
     reports.until(LaneUp)
-    hand.until_waited_for()
     hand.hang()
+    hand.until_waited_for()
     hand.tap(CARD)
     lane.submit(say(Signal.WELCOME))
     assert lane.abandon() == [say(Signal.WELCOME)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ Event = dict[str, Any]
 
 
 def watching(door: Door) -> ControlClient:
-    """Return a client that watches by now."""
+    """Return a client that watches by now, and is told of nothing that comes of the start."""
+    for lane in door.terminal._supervisor.watched:
+        door.until_health(lane, Health.UP)
     client = door.client()
     client.watch()
     client.call("status")
@@ -72,7 +75,8 @@ def test_a_tap_is_shown_at_once_and_again_when_the_match_is_known(tmp_path: Path
 
 
 def test_what_changed_is_said_once_for_all_of_it_and_reading_changes_nothing(tmp_path: Path) -> None:
-    with Door(tmp_path) as door, watching(door) as watcher:
+    # Without a trusted clock no minute passes, which is a change too.
+    with Door(tmp_path, trust=False) as door, watching(door) as watcher:
         door.tap(1)
         until(watcher, lambda event: event["kind"] == "SetJob" and event["state"] == "confirmed")
         until(watcher, lambda event: event["kind"] == "Changed")
@@ -151,6 +155,7 @@ def test_staff_sees_who_is_here_whom_they_met_and_who_waits(tmp_path: Path) -> N
         door.until_answered(Signal.NOT_YET)
         (first,) = door.call("visits.list")
         assert (first["member"], first["name"], first["waits"], first["introduced_to"]) == ("p1", "Person 1", True, [])
+        began = time.monotonic()
         door.tap(2)
         door.until_answered(Signal.INTRODUCED)
         both = door.call("visits.list")
@@ -158,14 +163,15 @@ def test_staff_sees_who_is_here_whom_they_met_and_who_waits(tmp_path: Path) -> N
             ("p1", False, []),
             ("p2", False, ["Person 1"]),
         ]
-        assert both[1]["since_s"] == 0
+        assert 0 <= both[1]["since_s"] <= time.monotonic() - began
         assert {each["door"] for each in both} == {door.config.ledger.terminal}
         (met,) = door.call("introductions.list")
         assert (met["member"], met["partner"], met["partner_name"], met["zone"]) == ("p2", "p1", "Person 1", "library")
         badge = door.queued()[-1].badge
         assert badge is not None
         assert badge.introduction is not None
-        assert (met["reason"], met["age_s"]) == (badge.introduction.reason, 0)
+        assert met["reason"] == badge.introduction.reason
+        assert 0 <= met["age_s"] <= time.monotonic() - began
 
 
 def test_the_day_is_counted(tmp_path: Path) -> None:
@@ -305,10 +311,12 @@ def test_at_two_readers_two_choose_at_once_by_button_and_on_the_page_and_each_ge
 
 def test_a_badge_is_reprinted_as_a_copy_and_the_list_says_what_can_be_done(tmp_path: Path) -> None:
     with Door(tmp_path) as door:
+        began = time.monotonic()
         door.tap(1)
         door.until_jobs(JobState.CONFIRMED)
         (job,) = door.call("jobs.list")
-        assert (job["name"], job["can"], job["age_s"], job["copy"]) == ("Person 1", ["reprint"], 0, False)
+        assert (job["name"], job["can"], job["copy"]) == ("Person 1", ["reprint"], False)
+        assert 0 <= job["age_s"] <= time.monotonic() - began
         copy = door.call("jobs.reprint", job=job["job"])["copy"]
         door.until_jobs(JobState.CONFIRMED, 2)
         first, second = door.call("jobs.list")

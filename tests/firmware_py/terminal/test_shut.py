@@ -62,14 +62,15 @@ class Obstacles:
 
     def __init__(self, *reasons: Reason) -> None:
         self._reasons = list(reasons)
-        self.tried = 0
+        self.tried = threading.Event()
 
     def __call__(self) -> str:
-        self.tried += 1
-        if self._reasons:
-            reason = self._reasons[0]
+        reasons = self._reasons  # these, whatever becomes of them meanwhile
+        self.tried.set()
+        if reasons:
+            reason = reasons[0]
             if isinstance(reason, LedgerInUse):
-                self._reasons.pop(0)
+                reasons.pop(0)
             raise reason
         return "what is behind"
 
@@ -204,9 +205,9 @@ def test_a_command_that_mends_it_just_now_is_waited_for(tmp_path: Path) -> None:
 
 def test_what_waiting_does_not_mend_ends_the_program(tmp_path: Path) -> None:
     for reason in (LedgerInUse("by another terminal"), LedgerTooNew("newer")):
-        told = Told()
-        with shut_door(tmp_path, Obstacles(reason), told) as came:
-            pass
+        told, obstacles = Told(), Obstacles(reason)
+        with shut_door(tmp_path, obstacles, told) as came:
+            assert obstacles.tried.wait(PATIENCE_S)
         assert came == [reason]
         assert told.said == []
 

@@ -264,8 +264,9 @@ def test_calls_of_an_abandoned_lane_are_answered(night: Start) -> None:
 def test_a_lane_that_hangs_is_abandoned_and_what_it_says_later_is_ignored(night: Start) -> None:
     here = night()
     here.until(Health.UP)
+    here.hand.hang()
     here.hand.until_waited_for()
-    here.hang()
+    here.impatient()
     assert here.health is Health.DOWN
     assert here.downs == [None]
     here.hand.tap(CARD)
