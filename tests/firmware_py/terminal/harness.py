@@ -34,7 +34,7 @@ from kiosk.jobs import Job, JobState
 from kiosk.signals import Signal
 from kiosk.values import Cause, Consents, Language, Member, MemberId, Now, TopicId, Visit
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 """Far more than anything here takes."""
 
 CAFE = """

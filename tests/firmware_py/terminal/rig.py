@@ -16,7 +16,7 @@ from kiosk.events import CardTorn, Event
 from kiosk.signals import Signal
 from kiosk.values import CardId, Language
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def say(signal: Signal) -> Answer:
