@@ -122,7 +122,8 @@ class Today:
             self.first_seq: int = last[0][0] + 1 if last else 0
         else:
             gone = (now.wall.local_minute - closes_minute) % MINUTES_A_DAY
-            self.first_seq = _first_since(reader, now.wall.utc_ms - gone * MINUTE_MS)
+            # The day began with a minute, and somebody may ask in the middle of one.
+            self.first_seq = _first_since(reader, (now.wall.utc_ms // MINUTE_MS - gone) * MINUTE_MS)
 
     def age_s(self, boot_id: str, boot_ms: int, utc_ms: int | None) -> int | None:
         """Return how long ago something was, None when nobody knows."""

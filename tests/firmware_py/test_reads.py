@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 
 from firmware_py.commands import CommandError
 from firmware_py.ledger import Ledger, LedgerReader
-from firmware_py.reads import LONGEST_TEXT, MOST_FOUND, members_search
-from kiosk.values import Language, Member, MemberId
+from firmware_py.reads import LONGEST_TEXT, MOST_FOUND, Today, members_search
+from kiosk.events import TimePassed
+from kiosk.values import Language, Member, MemberId, Now, WallTime
 
 NORDIC = {"z1": "Åsa", "z2": "Örjan", "z3": "Håkon", "z4": "Bodil Åström", "z5": "Łucja"}
+CLOSES = 240
+"""The minute of the day in which the café closes."""
 
 
 def named(member: str, first_name: str) -> Member:
@@ -67,3 +71,15 @@ def test_a_text_that_is_too_long_is_refused(reader: LedgerReader) -> None:
     assert found(reader, "å" * LONGEST_TEXT) == []
     with pytest.raises(CommandError, match="has 101 characters; it may have 100"):
         found(reader, "å" * (LONGEST_TEXT + 1))
+
+
+@pytest.mark.parametrize("since_ms", [0, 40_000, 59_999, 60_000, 3_600_000])
+def test_the_day_begins_with_the_minute_in_which_the_cafe_closed(tmp_path: Path, since_ms: int) -> None:
+    def at(since_closing_ms: int) -> Now:
+        utc_ms = 20_833 * 86_400_000 + CLOSES * 60_000 + since_closing_ms
+        return Now("boot-1", 10_000_000 + since_closing_ms, WallTime(utc_ms, 20_833, utc_ms // 60_000 % 1440))
+
+    with closing(Ledger.open(tmp_path / "ledger.db")) as ledger:
+        for seq, since_closing_ms in enumerate((-60_000, -1, 0, 30_000), start=1):
+            ledger.commit(TimePassed(), [], at(since_closing_ms), seq)
+        assert Today(ledger, at(since_ms), CLOSES).first_seq == 3
