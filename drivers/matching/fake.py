@@ -39,6 +39,8 @@ from kiosk.values import CardId, Member, MemberId, Pair, Ruling, VisitId, Zone, 
 
 PAGE = 100
 """How many members are on a page of the roster."""
+ROSTER_WAIT_S = 10.0
+"""How long a page of the roster is kept back at most."""
 PATIENCE_S = 0.2
 """How much longer than asked a terminal waits for this service before it calls it silent."""
 
@@ -57,6 +59,7 @@ class ServiceHand:
         self._late_s = 0.0
         self._spurns = False
         self._holds: bool | None = None
+        self._holds_roster = False
         self._kept_waiting = 0
         self._version = 1
         self._floor = 0
@@ -114,6 +117,11 @@ class ServiceHand:
         with self.changed:
             self._holds, self._kept_waiting = made, 0
 
+    def hold_roster(self) -> None:
+        """Keep pages of the roster back that are made already, until all is well."""
+        with self.changed:
+            self._holds_roster, self._kept_waiting = True, 0
+
     def gone(self) -> None:
         """Go away, as when a cable is pulled."""
         self._fail(DeviceLost("the service is gone"))
@@ -124,7 +132,7 @@ class ServiceHand:
 
     def well(self) -> None:
         """Be as a service should be."""
-        self._late_s, self._spurns, self._holds = 0.0, False, None
+        self._late_s, self._spurns, self._holds, self._holds_roster = 0.0, False, None, False
         self._fail(None)  # which wakes those who wait
 
     def _fail(self, trouble: DeviceError | None) -> None:
@@ -141,7 +149,7 @@ class ServiceHand:
 
     @property
     def kept_waiting(self) -> int:
-        """How many were kept waiting since news are kept back."""
+        """How many were kept waiting since news, or the roster, are kept back."""
         with self.changed:
             return self._kept_waiting
 
@@ -210,6 +218,13 @@ class ServiceHand:
             self._kept_waiting += self._holds is made
             self.changed.notify_all()
             self.changed.wait_for(lambda: self._trouble is not None or self._holds is not made, wait_s)
+
+    def held_roster(self) -> None:
+        """Wait while pages of the roster are kept back."""
+        with self.changed:
+            self._kept_waiting += self._holds_roster
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self._trouble is not None or not self._holds_roster, ROSTER_WAIT_S)
 
     def check_in(self, check_in: CheckIn) -> Proposal | None:
         """Note who came in, and answer."""
@@ -418,7 +433,9 @@ class FakeMatching(MatchingService):
     def roster(self, since: int) -> RosterPage:
         """Return a page."""
         self._hand.reach(0)
-        return self._hand.roster(since)
+        page = self._hand.roster(since)
+        self._hand.held_roster()
+        return page
 
     def presence(self, since: int, wait_s: float) -> PresencePage:
         """Wait for news."""

@@ -111,6 +111,8 @@ class Shared:
         """Who met at other doors, and is not noted yet."""
         self._pull_at_ms = 0
         self._pulling = False
+        self._pull_again = False
+        """Whether the page of the roster that is under way may be too old for what was asked meanwhile."""
         self._is_spurned = False
         """Whether the last report was not taken, as far as is known."""
         self._told = False
@@ -234,6 +236,7 @@ class Shared:
                 self._is_spurned = True
                 self._submit(JOURNAL, upload)
             elif is_due:
+                self._pull_again = False
                 self._submit(JOURNAL, Pull(self._copy.stand().version))
         if self._is_free(NEWS):
             told_all = self._outbox.is_empty()
@@ -411,7 +414,7 @@ class Shared:
         if news.page.more:
             self._pull_at_ms = now.boot_ms
             return
-        self._pull_at_ms = now.boot_ms + PULL_EVERY_MS
+        self._pull_at_ms = now.boot_ms + (PULL_AGAIN_MS if self._pull_again else PULL_EVERY_MS)
         if not self._noted or now.boot_ms - self._alone_since_ms >= NOTE_EVERY_MS:
             self._copy.reached(now)
             self._noted = True
@@ -428,6 +431,7 @@ class Shared:
             self._apply(PresenceHeard(rulings=rulings))
 
     def _pull_soon(self) -> None:
+        self._pull_again = True
         self._pull_at_ms = min(self._pull_at_ms, self._clock.now().boot_ms + PULL_AGAIN_MS)
 
     def _count_alone(self, now: Now) -> None:

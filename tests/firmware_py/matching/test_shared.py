@@ -27,8 +27,9 @@ from drivers.matching.wire import (
     ZonesSet,
 )
 from firmware_py.clock import Clock
+from firmware_py.demo import card_of
 from firmware_py.ledger import Ledger
-from firmware_py.matching import decide
+from firmware_py.matching import decide, shared
 from firmware_py.matching.calls import ASK, JOURNAL, LANES, NEWS
 from firmware_py.office import CommandError
 from firmware_py.terminal.supervise import Health
@@ -384,6 +385,22 @@ def test_a_card_enrolled_at_one_door_is_known_at_the_other_and_a_blocked_one_is_
     cafe.hand.until(lambda hand: sum(isinstance(fact.what, CardBound) for fact in hand.facts) == 3)
     back.touch("01020304")
     back.until(lambda door: all(card["blocked"] for card in door.call("cards.list", member="p1")))
+
+
+def test_who_taps_while_the_roster_is_on_its_way_is_asked_for_again(
+    cafe: Cafe, doors: tuple[SharedDoor, SharedDoor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared, "PULL_EVERY_MS", 3_600_000)
+    front, _ = doors
+    cafe.hand.hold_roster()
+    front.touch("04aabbccddee01")
+    front.until_answered(Signal.UNKNOWN_CARD)
+    cafe.hand.until(lambda hand: hand.kept_waiting > 0, PATIENCE_S)
+    cafe.admit([77])  # which the page that is under way does not tell
+    front.touch(card_of(77).uid.hex())
+    front.until_answered(Signal.UNKNOWN_CARD, 2)
+    cafe.hand.well()
+    front.until_known(77)
 
 
 def test_a_tombstone_erases_who_is_here_too(cafe: Cafe, doors: tuple[SharedDoor, SharedDoor]) -> None:
