@@ -147,11 +147,14 @@ def screen_of(cafe: Cafe, socket: Path | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def screen(language: Language = Language.SV) -> Iterator[tuple[StandIn, str]]:
-    """Serve the screen of a café that speaks this language; yield its terminal, which is not there yet, and its address."""
+def screen(language: Language = Language.SV, library: str = "Biblioteket") -> Iterator[tuple[StandIn, str]]:
+    """Serve the screen of a café that speaks this language and calls its library so.
+
+    Yield its terminal, which is not there yet, and its address.
+    """
     with TemporaryDirectory(prefix="fikatap-screen-") as name:
         folder = Path(name)
-        config = config_of(language, folder)
+        config = config_of(language, folder, library)
         stand_in = StandIn(config.control.socket, scene(config))
         with served(application(place_of(config, folder), routes())) as address:
             yield stand_in, address
@@ -169,9 +172,9 @@ def place_of(config: Config, folder: Path) -> Place:
     )
 
 
-def config_of(language: Language, folder: Path) -> Config:
-    """Return the sample café, which speaks this language and says the way to some zones."""
-    text = CONFIG.format(folder=folder, language=language.value, profile="generic-80")
+def config_of(language: Language, folder: Path, library: str = "Biblioteket") -> Config:
+    """Return the sample café, which speaks this language, calls its library so, and says the way to some zones."""
+    text = CONFIG.format(folder=folder, language=language.value, profile="generic-80").replace("Biblioteket", library)
     for zone, way in WAYS.items():
         text = text.replace(f'id = "{zone}"', f'id = "{zone}"\ndirection = "{way[language]}"')
     return parse(text)

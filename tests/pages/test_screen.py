@@ -195,6 +195,23 @@ OVER = """() => [...document.querySelectorAll("button, h1, h2, p, li, section, a
   .filter((each) => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display !== "inline")
   .map((each) => each.textContent.trim())"""
 
+BROKEN = """() => {
+  // Every word that goes on in another line.
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const around = walker.currentNode.parentElement;
+    if (around.closest(".unseen") || getComputedStyle(around).clipPath !== "none") continue;
+    for (const word of walker.currentNode.textContent.matchAll(/\\S+/g)) {
+      const range = document.createRange();
+      range.setStart(walker.currentNode, word.index);
+      range.setEnd(walker.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((each) => each.top)).size > 1) found.push(word[0]);
+    }
+  }
+  return found;
+}"""
+
 
 @pytest.mark.parametrize("language", Language)
 def test_in_every_state_nothing_is_in_anybodys_way(browser: Browser, language: Language) -> None:
@@ -208,8 +225,22 @@ def test_in_every_state_nothing_is_in_anybodys_way(browser: Browser, language: L
             wrong += [f"{name}: {text}" for text in texts if text["contrast"] < CONTRAST or text["px"] < 24]
             size = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.scrollHeight]")
             wrong += [f"{name}: '{text}' stands over its edge" for text in page.evaluate(OVER)]
+            wrong += [f"{name}: '{word}' is broken" for word in page.evaluate(BROKEN)]
             wrong += [f"{name}: {size}"] if size[0] > SIZES[0][0] or size[1] > SIZES[0][1] else []
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("zone", ["Långbordet", "Kafferummet", "Runda bordet", "Konferensrummet", "Lilla rummet bakom baren"])
+def test_the_name_of_where_to_go_is_in_one_piece(browser: Browser, zone: str) -> None:
+    with (
+        screen(library=zone) as (stand_in, address),
+        stand_in.there(),
+        opened(browser, stand_in, address, SIZES[0]) as page,
+    ):
+        STATES["introduced"](stand_in, page, Language.SV)
+        expect(page.locator(".goto h2")).to_contain_text(zone)
+        assert (page.evaluate(BROKEN), page.evaluate(OVER)) == ([], [])
+        assert page.evaluate("document.documentElement.scrollHeight") <= SIZES[0][1]
 
 
 @pytest.mark.parametrize("name", ["idle", "introduced", "first-in-line", "tell-staff", "no-reader"])
